@@ -1,0 +1,1 @@
+"""The stages, one file each; `pipeline` runs them in order."""

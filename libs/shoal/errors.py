@@ -1,0 +1,55 @@
+"""Every error Shoal raises on purpose, and the exit code each one ends with.
+
+Catch ``ShoalError`` to catch them all. A message names the place, the value and what to do; where several
+things are wrong, it lists them together.
+"""
+
+from collections.abc import Iterable
+
+
+class ShoalError(Exception):
+    """Base of all errors raised on purpose."""
+
+    exit_code = 1
+
+
+class ConfigError(ShoalError):
+    """Settings, arguments or the surroundings cannot be used; nothing was read or written."""
+
+    exit_code = 2
+
+
+class LakeError(ConfigError):
+    """The lake cannot be used by this version of Shoal, or a table that is needed is not there."""
+
+
+class DataError(ShoalError):
+    """Input was refused; nothing that was published has changed."""
+
+    exit_code = 3
+
+
+class GateError(DataError):
+    """A batch, or with ``strict`` a model, did not pass its gate."""
+
+
+class PublishRaceError(ShoalError):
+    """Other runs published first, again and again; running the command once more is safe."""
+
+    exit_code = 4
+
+
+class SchemaError(ShoalError):
+    """A DataFrame does not have the columns its table declares: a fault in Shoal, not in the data."""
+
+    def __init__(self, table: str, problems: list[str]) -> None:
+        self.table = table
+        self.problems = problems
+        super().__init__(f"{table}: " + "; ".join(problems))
+
+
+def bulleted(headline: str, problems: Iterable[str], limit: int = 12) -> str:
+    """A message with one line per problem, bounded: ``... and 37 more``."""
+    lines = [*problems]
+    more = [f"  ... and {len(lines) - limit} more"] if len(lines) > limit else []
+    return "\n".join([headline, *(f"  {line}" for line in lines[:limit]), *more])

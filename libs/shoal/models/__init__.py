@@ -1,0 +1,1 @@
+"""Fitting, applying and measuring models on plain frames; nothing here reads or writes."""

@@ -1,0 +1,15 @@
+"""Every stage's settings: data, checked before Spark starts. Imports nothing but ``errors``."""
+
+from shoal.params.base import Params
+from shoal.params.features import FeatureParams
+from shoal.params.ingest import IngestParams, Input, ValidateParams
+from shoal.params.propensity import PropensityParams
+from shoal.params.publish import PublishParams
+from shoal.params.recommend import RecommendParams
+from shoal.params.segments import SegmentParams
+from shoal.params.shop import ShopParams
+
+__all__ = [
+    "FeatureParams", "IngestParams", "Input", "Params", "PropensityParams", "PublishParams",
+    "RecommendParams", "SegmentParams", "ShopParams", "ValidateParams",
+]  # fmt: skip

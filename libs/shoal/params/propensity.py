@@ -1,0 +1,21 @@
+"""How the probability of a future action is learned."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from shoal.params.base import Params
+
+
+class PropensityParams(Params):
+    """One target: the user does ``event_type`` within ``horizon_days``."""
+
+    engine: Literal["mllib"] = Field(description="what fits the model")
+    event_type: Literal["purchase"] = Field(description="what is predicted")
+    horizon_days: int = Field(ge=1, le=730, description="days after as_of that count")
+    inputs: tuple[str, ...] = Field(strict=False, min_length=1, description="columns of features.users")
+    reg: float = Field(ge=0, description="L2 penalty on standardised features")
+    max_iter: int = Field(ge=1, description="iterations of the fit")
+    min_positives: int = Field(ge=1, description="fewer users who did it: the base rate stands in")
+    min_auc: float = Field(ge=0, le=1, description="gate: an area under the ROC curve below this falls back")
+    active_days: int = Field(ge=1, description="users without an event in this many days are not scored")

@@ -1,0 +1,27 @@
+"""How items are recommended."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from shoal.params.base import Params
+
+
+class RecommendParams(Params):
+    """One list per user."""
+
+    engine: Literal["mllib"] = Field(description="what fits the model")
+    top_n: int = Field(ge=1, le=1000, description="items per user")
+    active_days: int = Field(ge=1, description="users without an event in this many days get no list")
+    exclude_owned: bool = Field(description="true: never what the user already bought")
+    weights: dict[str, float] = Field(min_length=1, description="strength of each column of user_item_days")
+    half_life_days: float = Field(gt=0, description="an event this old counts half")
+    rank: int = Field(ge=1, le=512, description="length of the factors")
+    max_iter: int = Field(ge=1, description="iterations of ALS")
+    reg: float = Field(ge=0, description="penalty on the factors")
+    alpha: float = Field(gt=0, description="confidence per unit of strength")
+    seed: int = Field(description="same seed and data, same factors")
+    min_interactions: int = Field(ge=1, description="fewer user-item pairs: popularity stands in")
+    popularity_days: int = Field(ge=1, description="days before as_of whose buyers make an item popular")
+    test_days: int = Field(ge=1, description="days before as_of that are held out to measure quality")
+    k: int = Field(ge=1, description="length of the list at which quality is measured")

@@ -1,0 +1,204 @@
+"""The only builder of a SparkSession, and what must be right before one starts."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shoal.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+DELTA_VERSION = "4.4.0"
+DELTA_JARS = (f"io.delta:delta-spark_{{spark}}_2.13:{DELTA_VERSION}", f"io.delta:delta-storage:{DELTA_VERSION}")
+JAVA_VERSIONS = (17, 21)
+
+_ALWAYS = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.sql.session.timeZone": "UTC",  # event_time is UTC; shop days are computed, never implied
+    "spark.sql.ansi.enabled": "true",  # overflow and bad casts are errors, not nulls
+    "spark.sql.execution.arrow.pyspark.enabled": "true",  # the default differs between Spark 4.1 and 4.2
+}
+
+_EMBEDDED = {
+    "spark.master": "local[*]",
+    "spark.driver.memory": "3g",
+    "spark.sql.shuffle.partitions": "8",  # the default 200 is for clusters; AQE merges the rest
+    "spark.databricks.delta.snapshotPartitions": "2",  # table logs here are small; the default is 50 tasks
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.log.level": "ERROR",
+    "spark.sql.catalogImplementation": "in-memory",
+}
+
+
+def build_session(name: str, options: Mapping[str, str] | None = None) -> "SparkSession":
+    """A session for the job ``name``; options given to spark-submit win over ours.
+
+    Under spark-submit the JVM already runs and its class path is fixed: Delta must be on it.
+
+    Raises:
+        ConfigError: Java is missing or of the wrong version, or Delta is not on the class path.
+    """
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else tasks import nothing of a virtual environment
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ or "DATABRICKS_RUNTIME_VERSION" in os.environ
+    if not submitted:
+        require_java()
+
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.appName(f"shoal {name}")
+    defaults = _ALWAYS if submitted else {**_ALWAYS, **_EMBEDDED, **_delta_packages()}
+    for key, value in {**defaults, **(options or {})}.items():
+        if not (submitted and _given_to_submit(key)):
+            builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    _require_delta(spark)
+    _ship_shoal(spark)
+    return spark
+
+
+def require_java() -> None:
+    """Refuse to start without a Java that Spark can run on.
+
+    Raises:
+        ConfigError: one sentence with the command that installs it.
+    """
+    home = os.environ.get("JAVA_HOME")
+    java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
+    wanted = " or ".join(map(str, JAVA_VERSIONS))
+    install = "on Debian or Ubuntu: apt-get install openjdk-17-jre-headless; on macOS: brew install openjdk@17"
+    if java is None or not Path(java).exists():
+        where = f"JAVA_HOME is {home}, which has no bin/java" if home else "no java was found"
+        raise ConfigError(f"Spark needs Java {wanted}, but {where}; {install}")
+    printed = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    found = re.search(r'version "(?:1\.)?(\d+)', printed)
+    if found is None or int(found[1]) not in JAVA_VERSIONS:
+        version = found[1] if found else "of an unknown version"
+        raise ConfigError(f"Spark needs Java {wanted}, but {java} is Java {version}; {install}")
+
+
+def _given_to_submit(key: str) -> bool:
+    """True where spark-submit's own options, which land in the JVM's system properties, set ``key``."""
+    from pyspark import SparkContext
+    from pyspark.conf import SparkConf
+
+    SparkContext._ensure_initialized()
+    return SparkConf().contains(key)
+
+
+def _delta_packages() -> dict[str, str]:
+    """Where Delta's jars are not beside Spark's own, have Spark fetch them from Maven Central."""
+    import pyspark
+
+    jars = Path(pyspark.__file__).parent / "jars"
+    if any(jars.glob("delta-spark_*.jar")):
+        return {}
+    return {"spark.jars.packages": ",".join(delta_coordinates()), "spark.jars.excludes": ",".join(_IN_SPARK)}
+
+
+# What Delta's jars depend on and Spark already brings: 10 MB to fetch instead of 87.
+_IN_SPARK = (
+    "org.apache.hadoop:*", "org.apache.parquet:*", "org.apache.logging.log4j:*", "org.slf4j:*",
+    "com.fasterxml.jackson.core:*", "com.fasterxml.jackson.datatype:*", "io.unitycatalog:*",
+    "io.delta:delta-kernel-api", "io.delta:delta-kernel-defaults", "io.delta:delta-kernel-unitycatalog",
+)  # fmt: skip
+
+
+def delta_coordinates() -> list[str]:
+    """Maven coordinates of Delta for the installed Spark, always with Spark's version in the name."""
+    import pyspark
+
+    spark = ".".join(pyspark.__version__.split(".")[:2])
+    return [jar.format(spark=spark) for jar in DELTA_JARS]
+
+
+def install_delta_jars() -> list[Path]:
+    """Fetch Delta's jars once and lay them beside Spark's own, so that sessions start without a look-up.
+
+    Returns:
+        The jars that were laid; empty where they already lay there.
+    """
+    import pyspark
+    from pyspark.sql import SparkSession
+
+    target = Path(pyspark.__file__).parent / "jars"
+    if any(target.glob("delta-spark_*.jar")):
+        return []
+    require_java()
+    with tempfile.TemporaryDirectory() as folder:
+        spark = (
+            SparkSession.builder.master("local[1]")
+            .config("spark.jars.packages", ",".join(delta_coordinates()))
+            .config("spark.jars.excludes", ",".join(_IN_SPARK))
+            .config("spark.jars.ivy", folder)
+            .config("spark.ui.enabled", "false")
+            .getOrCreate()
+        )
+        spark.stop()
+        laid = [
+            Path(shutil.copy(jar, target / jar.name.removeprefix("io.delta_")))
+            for jar in sorted(Path(folder, "jars").glob("io.delta_*.jar"))
+        ]
+    if not laid:
+        raise ConfigError(f"could not fetch {', '.join(delta_coordinates())} from Maven Central")
+    return laid
+
+
+def _require_delta(spark: "SparkSession") -> None:
+    """Refuse a JVM without Delta on its class path, or a session that was begun without its extension."""
+    # Spark Connect has no JVM to ask; its server brings its own Delta.
+    jvm = getattr(spark, "_jvm", None)
+    if jvm is None:
+        return
+    loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
+    try:
+        loader.loadClass("io.delta.sql.DeltaSparkSessionExtension")
+    except Exception as error:  # py4j has one class for every Java exception
+        raise ConfigError(
+            "this Spark runs without Delta, which cannot be added once its JVM runs; "
+            "start it with spark-submit --properties-file conf/spark.properties "
+            f"or --packages {','.join(delta_coordinates())}"
+        ) from error
+
+
+def _ship_shoal(spark: "SparkSession") -> None:
+    """Give the executors Shoal's own code as a zip: ``--py-files x.whl`` reaches the driver only."""
+    if spark.conf.get("spark.master", "local").startswith("local[") or not hasattr(spark, "_jvm"):
+        return
+    folder = Path(tempfile.mkdtemp(prefix="shoal-"))
+    spark.sparkContext.addPyFile(str(_zip_of_shoal(folder)))
+
+
+def _zip_of_shoal(folder: Path) -> Path:
+    """``shoal.zip`` with every source file of this package, from a folder or from a zipped wheel alike."""
+    from importlib.resources import files
+    from importlib.resources.abc import Traversable
+
+    archive = folder / "shoal.zip"
+
+    def add(zipped: zipfile.ZipFile, entry: Traversable, name: str) -> None:
+        if entry.is_dir():
+            for child in entry.iterdir():
+                if child.name != "__pycache__":
+                    add(zipped, child, f"{name}/{child.name}")
+        elif name.endswith(".py"):
+            zipped.writestr(name, entry.read_bytes())
+
+    with zipfile.ZipFile(archive, "w") as zipped:
+        add(zipped, files("shoal"), "shoal")
+    return archive
+
+
+if __name__ == "__main__":
+    for jar in install_delta_jars():
+        print(f"laid {jar.name} beside Spark's own jars")

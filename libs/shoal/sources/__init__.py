@@ -1,0 +1,1 @@
+"""Foreign feeds as canonical events: one small file per feed."""

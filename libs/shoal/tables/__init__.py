@@ -1,0 +1,26 @@
+"""Every table of the lake, by layer. No logic and no I/O in here.
+
+Bronze tables belong to their feeds: ``shoal.sources`` declares them through :func:`bronze`.
+"""
+
+from shoal.tables.bronze import bronze
+from shoal.tables.features import USER_DAYS, USER_FEATURES, USER_ITEM_DAYS
+from shoal.tables.gold import GOLD_USERS, PROPENSITIES, RECOMMENDATIONS, SEGMENT_PROFILES, SEGMENTS
+from shoal.tables.ops import BATCHES, FACTORS, LAKE, METRICS, MODELS, QUALITY, RELEASES, RUNS
+from shoal.tables.silver import EVENT_VERSIONS, EVENTS, ITEMS, ORDERS, REJECTED_EVENTS, USERS
+from shoal.tables.table import Column, Rule, Table
+
+SCHEMA_VERSION = 1  # of the whole lake; raised with every change of a declared table
+
+SILVER = (EVENTS, EVENT_VERSIONS, REJECTED_EVENTS, ORDERS, ITEMS, USERS)
+FEATURES = (USER_DAYS, USER_ITEM_DAYS, USER_FEATURES)
+GOLD = (GOLD_USERS, SEGMENTS, SEGMENT_PROFILES, PROPENSITIES, RECOMMENDATIONS)
+OPS = (LAKE, BATCHES, RUNS, QUALITY, METRICS, MODELS, FACTORS, RELEASES)
+ALL = (*SILVER, *FEATURES, *GOLD, *OPS)
+
+__all__ = [
+    "ALL", "BATCHES", "EVENTS", "EVENT_VERSIONS", "FACTORS", "FEATURES", "GOLD", "GOLD_USERS", "ITEMS",
+    "LAKE", "METRICS", "MODELS", "OPS", "ORDERS", "PROPENSITIES", "QUALITY", "RECOMMENDATIONS",
+    "REJECTED_EVENTS", "RELEASES", "RUNS", "SCHEMA_VERSION", "SEGMENTS", "SEGMENT_PROFILES", "SILVER",
+    "USERS", "USER_DAYS", "USER_FEATURES", "USER_ITEM_DAYS", "Column", "Rule", "Table", "bronze",
+]  # fmt: skip

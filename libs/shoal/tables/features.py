@@ -1,0 +1,122 @@
+"""What the shop knows about each user: mergeable day tiles, and windows over them."""
+
+from pyspark.sql.types import BooleanType, DateType, DoubleType, IntegerType, LongType, TimestampType
+
+from shoal.tables.table import Column, Table, text
+from shoal.tables.vocabulary import MONEY_SUM
+
+_KEY = (
+    Column("bucket", IntegerType(), "crc32(user_id) modulo the lake's number of buckets", required=True, low=0),
+    text("user_id", "the shop's own id of the account", required=True, personal=True),
+)
+
+
+def _count(name: str, doc: str) -> Column:
+    return Column(name, LongType(), doc, required=True, low=0)
+
+
+def _money(name: str, doc: str) -> Column:
+    return Column(name, MONEY_SUM, doc + "; null without prices", low=0)
+
+
+_DAY_COUNTS = (
+    _count("views", "views and clicks"),
+    _count("favourites", "items marked as favourite"),
+    _count("carts", "items put into the cart"),
+    _count("purchases", "purchase lines of goods"),
+    _count("pieces", "pieces of goods bought; 0 where the feed counts none"),
+    _count("returns", "return lines of goods"),
+    _count("returned_pieces", "pieces of goods returned"),
+)
+
+USER_DAYS = Table(
+    name="features.user_days",
+    doc="One row per user and shop-local day with an event: partial aggregates that add up.",
+    key=("user_id", "event_date"),
+    partition_by=("bucket",),
+    sort_by=("event_date", "user_id"),
+    columns=(
+        *_KEY,
+        Column("event_date", DateType(), "shop-local day", required=True),
+        _count("events", "events of every type"),
+        _count("searches", "searches"),
+        *_DAY_COUNTS,
+        _count("orders", "orders whose first line is of this day"),
+        _count("purchase_lines", "purchase lines of every kind"),
+        _money("gross", "purchase lines of every kind"),
+        _money("returned", "return lines of every kind"),
+        _money("discount", "discounts of purchase lines"),
+        Column("first_at", TimestampType(), "first event of the day, UTC", required=True),
+        Column("last_at", TimestampType(), "last event of the day, UTC", required=True),
+        Column("last_order_at", TimestampType(), "last order begun on the day, UTC; null without one"),
+    ),
+    writer="build_features",
+)
+
+USER_ITEM_DAYS = Table(
+    name="features.user_item_days",
+    doc="One row per user, item and shop-local day: partial aggregates of goods that add up.",
+    key=("user_id", "item_id", "event_date"),
+    partition_by=("bucket",),
+    sort_by=("event_date", "user_id", "item_id"),
+    columns=(
+        *_KEY,
+        text("item_id", "the shop's own id of the article", required=True),
+        Column("event_date", DateType(), "shop-local day", required=True),
+        *_DAY_COUNTS,
+        _money("gross", "purchase lines"),
+        _money("returned", "return lines"),
+    ),
+    writer="build_features",
+)
+
+
+def _window_counts() -> tuple[Column, ...]:
+    kinds = {
+        "views": "views and clicks",
+        "carts": "items put into the cart",
+        "orders": "orders",
+        "purchases": "purchase lines of goods",
+        "active_days": "days with an event",
+    }
+    return tuple(
+        _count(f"{kind}_{days}d", f"{doc} in the {days} days before as_of")
+        for kind, doc in kinds.items()
+        for days in WINDOWS
+    )
+
+
+WINDOWS = (7, 30, 90, 365)  # days; a week, a month, a season, a year
+
+USER_FEATURES = Table(
+    name="features.users",
+    doc="One row per run and user who acted before as_of.",
+    key=("run_id", "user_id"),
+    partition_by=("run_id",),
+    columns=(
+        text("run_id", "run that computed it", required=True),
+        text("user_id", "the shop's own id of the account", required=True, personal=True),
+        Column("as_of", DateType(), "first shop-local day that was not seen", required=True),
+        Column("recency_days", IntegerType(), "days from the last order to as_of; null if never bought", low=1),
+        Column("recency_event_days", IntegerType(), "days from the last event to as_of", required=True, low=1),
+        Column("tenure_days", IntegerType(), "days from the first event to as_of", required=True, low=1),
+        _count("frequency", "distinct orders, all line kinds"),
+        _money("spend", "all purchase lines, shop's currency"),
+        _money("returned", "all return lines, shop's currency"),
+        Column("net_spend", MONEY_SUM, "spend less returned, shop's currency; may be negative"),
+        Column("order_value", DoubleType(), "mean spend per order, shop's currency; null if never bought", low=0),
+        Column("basket_size", DoubleType(), "mean purchase lines of goods per order; null if never bought", low=0),
+        _count("distinct_items", "different goods ever bought"),
+        _count("distinct_items_viewed", "different goods ever looked at, put into the cart or bought"),
+        _count("active_days", "days with an event"),
+        Column("return_rate", DoubleType(),
+               "returned pieces of goods per piece bought, at most 1; null if no piece was counted",
+               low=0, high=1),
+        Column("gap_days", DoubleType(), "mean days between days with an order; null before the second", low=0),
+        *_window_counts(),
+        *(_money(f"spend_{days}d", f"purchase lines in the {days} days before as_of") for days in WINDOWS),
+        Column("is_buyer", BooleanType(), "bought at least once before as_of", required=True),
+        Column("last_order_at", TimestampType(), "time of the last order, UTC; null if never bought"),
+    ),
+    writer="build_features",
+)  # fmt: skip

@@ -1,0 +1,145 @@
+"""What marketing reads. Every row carries its run; ``gold.current_*`` show the released one."""
+
+from pyspark.sql.types import (
+    ArrayType,
+    BooleanType,
+    DateType,
+    DoubleType,
+    IntegerType,
+    LongType,
+    MapType,
+    StringType,
+    StructField,
+    StructType,
+    TimestampType,
+)
+
+from shoal.tables.table import Column, Table, text
+from shoal.tables.vocabulary import MONEY_SUM
+
+_RUN = text("run_id", "run that computed it", required=True)
+_USER = text("user_id", "the shop's own id of the account", required=True, personal=True)
+_MODEL = text("model_id", "model in ops.models that computed it; null for a baseline without one")
+_SOURCE = text("source", "how the row came about: the model's name, or the baseline that stood in", required=True)
+
+SEGMENTS = Table(
+    name="gold.segments",
+    doc="One row per run, segmentation and buyer.",
+    key=("run_id", "segmentation", "user_id"),
+    partition_by=("run_id",),
+    columns=(
+        _RUN,
+        text("segmentation", "name of the entry under `segments` in the settings", required=True),
+        _USER,
+        Column("segment_id", IntegerType(), "permanent number of the segment", required=True, low=1),
+        Column("segment_rank", IntegerType(), "1 is the segment with the highest mean net spend",
+               required=True, low=1),
+        text("segment_name", "name derived from what marks the segment", required=True),
+        Column("distance", DoubleType(), "to the centre, in standard deviations; 0 without a model", low=0),
+        _SOURCE,
+        _MODEL,
+    ),
+    writer="segment_users",
+)  # fmt: skip
+
+SEGMENT_PROFILES = Table(
+    name="gold.segment_profiles",
+    doc="One row per run, segmentation and segment.",
+    key=("run_id", "segmentation", "segment_id"),
+    partition_by=("run_id",),
+    columns=(
+        _RUN,
+        text("segmentation", "name of the entry under `segments` in the settings", required=True),
+        Column("segment_id", IntegerType(), "permanent number of the segment", required=True, low=1),
+        Column("segment_rank", IntegerType(), "1 is the segment with the highest mean net spend",
+               required=True, low=1),
+        text("segment_name", "name derived from what marks the segment", required=True),
+        Column("users", LongType(), "users in the segment", required=True, low=1),
+        Column("user_share", DoubleType(), "their share of all users in the segmentation",
+               required=True, low=0, high=1),
+        Column("net_spend", MONEY_SUM, "their net spend, shop's currency; null without prices"),
+        Column("net_spend_share", DoubleType(), "their share of all net spend; null without prices"),
+        Column("mean_net_spend", DoubleType(), "net spend per user; null without prices"),
+        Column("median_recency_days", DoubleType(), "median days since the last order", low=0),
+        Column("mean_frequency", DoubleType(), "orders per user", low=0),
+        Column("mean_order_value", DoubleType(), "spend per order; null without prices", low=0),
+        text("marks", "what sets the segment apart from the average buyer, in words", required=True),
+        _SOURCE,
+        _MODEL,
+    ),
+    writer="segment_users",
+)  # fmt: skip
+
+PROPENSITIES = Table(
+    name="gold.propensities",
+    doc="One row per run, target and user.",
+    key=("run_id", "target", "user_id"),
+    partition_by=("run_id",),
+    columns=(
+        _RUN,
+        text("target", "name of the entry under `propensity` in the settings", required=True),
+        _USER,
+        Column("probability", DoubleType(), "that the user does it within the target's horizon",
+               required=True, low=0, high=1),
+        Column("decile", IntegerType(), "1 holds the tenth of users that is most likely",
+               required=True, low=1, high=10),
+        Column(
+            "drivers",
+            ArrayType(StructType([
+                StructField("feature", StringType()),
+                StructField("effect", DoubleType()),
+            ])),
+            "features that moved it most against the average user, in log-odds; empty for a baseline",
+            required=True,
+        ),
+        _SOURCE,
+        _MODEL,
+    ),
+    writer="score_propensity",
+)  # fmt: skip
+
+RECOMMENDATIONS = Table(
+    name="gold.recommendations",
+    doc="One row per run, list, user and rank.",
+    key=("run_id", "list_name", "user_id", "rank"),
+    partition_by=("run_id",),
+    columns=(
+        _RUN,
+        text("list_name", "name of the entry under `recommend` in the settings", required=True),
+        _USER,
+        Column("rank", IntegerType(), "1 is the best", required=True, low=1),
+        text("item_id", "the shop's own id of the article", required=True),
+        Column("score", DoubleType(), "comparable within one user and source only", required=True),
+        text("source", "als: learned from users alike; popularity: what sells most", required=True),
+        text("reason", "why this item, in words", required=True),
+        _MODEL,
+    ),
+    writer="recommend_items",
+)
+
+GOLD_USERS = Table(
+    name="gold.users",
+    doc="One row per run and user: everything a marketer filters by.",
+    key=("run_id", "user_id"),
+    partition_by=("run_id",),
+    columns=(
+        _RUN,
+        _USER,
+        Column("as_of", DateType(), "first shop-local day that was not seen", required=True),
+        Column("segment_id", IntegerType(), "segment in the segmentation `default`; null for prospects", low=1),
+        text("segment_name", "its name; null for prospects"),
+        Column("segment_since", DateType(), "as_of of the first of the unbroken row of releases in this segment"),
+        Column("probability", MapType(StringType(), DoubleType()), "of each configured target", required=True),
+        Column("recency_days", IntegerType(), "days from the last order to as_of; null if never bought", low=1),
+        Column("frequency", LongType(), "distinct orders", required=True, low=0),
+        Column("recency_score", IntegerType(), "1 to 5 among buyers, 5 most recent", low=1, high=5),
+        Column("frequency_score", IntegerType(), "1 to 5 among buyers, 5 most orders", low=1, high=5),
+        Column("monetary_score", IntegerType(), "1 to 5 among buyers, 5 highest net spend", low=1, high=5),
+        Column("gross_spend", MONEY_SUM, "all purchases, shop's currency; null without prices", low=0),
+        Column("net_spend", MONEY_SUM, "purchases less returns; may be negative; null without prices"),
+        Column("last_order_at", TimestampType(), "time of the last order, UTC; null if never bought"),
+        text("region", "where the user was last; null if unknown", personal=True),
+        Column("hold_out", BooleanType(), "true: never contact, so that an effect can be proved", required=True),
+    ),
+    writer="publish",
+)  # fmt: skip

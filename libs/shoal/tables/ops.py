@@ -1,0 +1,161 @@
+"""The books: what came in, what ran, what was measured, what is published."""
+
+from pyspark.sql.types import (
+    ArrayType,
+    BooleanType,
+    DateType,
+    DoubleType,
+    IntegerType,
+    LongType,
+    MapType,
+    StringType,
+    StructField,
+    StructType,
+    TimestampType,
+)
+
+from shoal.tables.table import Column, Rule, Table, text
+from shoal.tables.vocabulary import BATCH_STATES, OUTCOMES, RELEASE_KINDS
+
+LAKE = Table(
+    name="ops.lake",
+    doc="One row per lasting fact about the lake, set once.",
+    key=("name",),
+    columns=(
+        text("name", "schema_version, time_zone, currency or tile_buckets", required=True),
+        text("value", "its value", required=True),
+        text("reason", "where the value came from", required=True),
+    ),
+)
+
+FILE = StructType([
+    StructField("path", StringType()),
+    StructField("size", LongType()),
+    StructField("modified_at", TimestampType()),
+    StructField("sha256", StringType()),
+    StructField("rows", LongType()),
+])  # fmt: skip
+
+BATCHES = Table(
+    name="ops.batches",
+    doc="One row per ingest call of one feed that found something new.",
+    key=("batch_id",),
+    columns=(
+        text("batch_id", "derived from the feed and the content of the files", required=True),
+        text("feed", "name of the feed", required=True),
+        Column("state", StringType(), "how far it has come", required=True, allowed=BATCH_STATES),
+        Column("files", ArrayType(FILE), "the files as planned; rows once they are in bronze", required=True),
+        Column("planned_at", TimestampType(), "when the plan was written, UTC", required=True),
+        Column("sequence", LongType(), "place in the one order in which batches enter silver; null before", low=1),
+        Column("silver_versions", MapType(StringType(), LongType()), "versions of silver it was judged against"),
+        Column("touched_days", ArrayType(DateType()), "shop-local days whose events it changed"),
+        Column("rows_in", LongType(), "rows in bronze", low=0),
+        Column("rows_accepted", LongType(), "rows in silver, superseded versions among them", low=0),
+        Column("rows_rejected", LongType(), "rows in silver.rejected_events", low=0),
+        Column("rows_duplicate", LongType(), "rows that said nothing new", low=0),
+        text("message", "why it was refused; null otherwise"),
+    ),
+    checks=(
+        Rule("books_balance", "state != 'validated' OR rows_in = rows_accepted + rows_rejected + rows_duplicate"),
+    ),
+)
+
+RUNS = Table(
+    name="ops.runs",
+    doc="One row per job that ran.",
+    key=("run_id", "job", "started_at"),
+    columns=(
+        text("run_id", "run it belonged to; null before features"),
+        text("job", "name of the stage", required=True),
+        Column("as_of", DateType(), "first shop-local day that was not seen; null before features"),
+        Column("started_at", TimestampType(), "UTC", required=True),
+        Column("seconds", DoubleType(), "how long it took", required=True, low=0),
+        Column("outcome", StringType(), "how it ended", required=True, allowed=OUTCOMES),
+        Column("rows", LongType(), "rows it wrote", low=0),
+        Column("versions_read", MapType(StringType(), LongType()), "table versions that the run is pinned to"),
+        Column("versions_written", MapType(StringType(), LongType()), "table versions it made"),
+        Column("previous_seq", LongType(), "release that was current when the run was opened; null if none", low=0),
+        Column("warnings", ArrayType(StringType()), "what it warned of", required=True),
+        text("error", "why it failed; null otherwise"),
+        text("settings_hash", "hash of the settings that can change a row", required=True),
+        text("settings", "those settings, as JSON", required=True),
+        text("code_version", "package version and hash of its files", required=True),
+    ),
+)
+
+QUALITY = Table(
+    name="ops.quality",
+    doc="One row per rule or expectation and batch.",
+    key=("batch_id", "kind", "name"),
+    columns=(
+        text("batch_id", "batch that was judged", required=True),
+        text("kind", "rule: judged per row; expectation: judged by Great Expectations", required=True),
+        text("name", "what must hold", required=True),
+        text("severity", "critical stops the batch, warning is said, info is kept", required=True),
+        Column("success", BooleanType(), "it held, within its tolerance", required=True),
+        Column("rows", LongType(), "rows looked at", low=0),
+        Column("failures", LongType(), "rows that broke it; null where it is not about rows", low=0),
+        text("observed", "the value that was judged, where it is not about rows"),
+    ),
+)
+
+METRICS = Table(
+    name="ops.metrics",
+    doc="One row per run, stage, entry, model and metric.",
+    key=("run_id", "stage", "entry", "model", "metric"),
+    columns=(
+        text("run_id", "run that measured it", required=True),
+        text("stage", "segments, propensity or recommend", required=True),
+        text("entry", "name of the entry in the settings", required=True),
+        text("model", "what was measured: the model or a baseline", required=True),
+        text("metric", "what was measured, in the field's own terms", required=True),
+        Column("value", DoubleType(), "its value; null where it could not be measured"),
+        text("note", "what to know when reading it", required=True),
+    ),
+)
+
+MODELS = Table(
+    name="ops.models",
+    doc="One row per fitted model.",
+    key=("model_id",),
+    columns=(
+        text("model_id", "run_id/stage/entry", required=True),
+        text("run_id", "run that fitted it", required=True),
+        text("stage", "segments, propensity or recommend", required=True),
+        text("entry", "name of the entry in the settings", required=True),
+        text("kind", "what it is: kmeans, logistic_regression, als", required=True),
+        text("model", "the fitted model, as JSON", required=True),
+    ),
+)
+
+FACTORS = Table(
+    name="ops.factors",
+    doc="One row per model and user or item: the large part of a factor model.",
+    key=("model_id", "side", "id"),
+    partition_by=("run_id",),
+    columns=(
+        text("run_id", "run that fitted it", required=True),
+        text("model_id", "model in ops.models", required=True),
+        text("side", "user or item", required=True),
+        text("id", "the shop's own id", required=True, personal=True),
+        Column("number", IntegerType(), "number inside the fit, in sorted order of id", required=True, low=0),
+        Column("factor", ArrayType(DoubleType()), "its factor", required=True),
+    ),
+)
+
+RELEASES = Table(
+    name="ops.releases",
+    doc="One row per release, oldest first by seq; the greatest seq that is no archive is current.",
+    key=("seq",),
+    columns=(
+        Column("seq", LongType(), "1, 2, 3, ... without gaps", required=True, low=1),
+        Column("kind", StringType(), "archive: an older day that was filled in later and is not shown",
+               required=True, allowed=RELEASE_KINDS),
+        text("run_id", "run that is shown from here on", required=True),
+        Column("as_of", DateType(), "first shop-local day that the run did not see", required=True),
+        Column("released_at", TimestampType(), "UTC", required=True),
+        Column("replaces_seq", LongType(), "release that was current before; null for the first", low=1),
+        Column("fallbacks", ArrayType(StringType()), "models that did not pass their gate, and what stood in",
+               required=True),
+    ),
+)  # fmt: skip

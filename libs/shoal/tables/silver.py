@@ -1,0 +1,170 @@
+"""Events that passed validation, and what is derived from them."""
+
+from pyspark.sql.types import (
+    ArrayType,
+    BooleanType,
+    DateType,
+    DoubleType,
+    IntegerType,
+    LongType,
+    MapType,
+    StringType,
+    TimestampType,
+)
+
+from shoal.tables.table import Column, Rule, Table, text
+from shoal.tables.vocabulary import ACCOUNT_KINDS, EVENT_TYPES, LINE_KINDS, MONEY, MONEY_SUM
+
+EVENT_COLUMNS = (
+    text("event_id", "id given by the feed, or a hash of (source, natural key, ordinal)", required=True),
+    Column("event_type", StringType(), "what the user did", required=True, allowed=EVENT_TYPES),
+    Column("event_time", TimestampType(), "when the user acted, UTC", required=True),
+    Column("event_date", DateType(), "shop-local day of event_time", required=True),
+    text("user_id", "the shop's own id of the account; null for a guest", personal=True),
+    text("visitor_id", "device or cookie; null where the feed has none", personal=True),
+    text("session_id", "visit, as the feed counts it; null where it does not", personal=True),
+    text("item_id", "the shop's own id of the article; null for events without one"),
+    text("item_title", "what the shop called the item in this event; null where the feed does not say"),
+    text("category", "category path, parts separated by '/'"),
+    text("brand", "brand of the item"),
+    Column("quantity", IntegerType(), "pieces, also of a return; null unless bought or returned", low=1),
+    Column("unit_price", MONEY, "price per piece as paid, in `currency`; null where the feed has none", low=0),
+    text("currency", "ISO 4217 code of unit_price; null without a price"),
+    Column(
+        "amount_base",
+        MONEY,
+        "quantity x unit_price in the shop's currency, positive also for a return: the type is the sign",
+        low=0,
+    ),
+    Column("discount_amount", MONEY, "taken off this line, in `currency`, already out of unit_price", low=0),
+    Column(
+        "line_kind", StringType(), "what was sold; null unless bought or returned", allowed=LINE_KINDS
+    ),
+    text("order_id", "order or invoice; null unless bought or returned"),
+    text("original_event_id", "of a return: the purchase it takes back, where the feed says so"),
+    text("coupon", "code the user entered"),
+    text("campaign_id", "campaign that led here, or that was sent"),
+    text("message_id", "one sending of a campaign to one user"),
+    Column("rating", DoubleType(), "stars of a review, on the shop's scale", low=0),
+    text("review_text", "what the user wrote", personal=True),
+    text("query", "what the user searched for", personal=True),
+    Column("duration_s", DoubleType(), "time spent, seconds", low=0),
+    text("channel", "web, app, store, mail, ..."),
+    text("region", "country or region of the user at that time"),
+    text("device", "kind of device"),
+    Column("updated_at", TimestampType(), "when the producer last changed the event, UTC; null if unknown"),
+    Column("previous_event_time", TimestampType(), "of a correction that moves the event: its old time, UTC"),
+    Column(
+        "delivered_at",
+        TimestampType(),
+        "when the shop exported it, UTC: the export's own time or the file's modification time",
+        required=True,
+    ),
+    Column("is_deleted", BooleanType(), "true: the producer took the event back; readers skip it", required=True),
+    text("source", "name of the feed", required=True),
+    text("batch_id", "batch that brought this version", required=True),
+    text("content_hash", "hash of what the event says, without how it came here", required=True),
+    Column("extra", MapType(StringType(), StringType()), "what the feed had and this contract does not know"),
+)  # fmt: skip
+
+EVENTS = Table(
+    name="silver.events",
+    doc="One row per shop event, in its winning version.",
+    key=("event_id", "event_date"),
+    partition_by=("event_date",),
+    columns=EVENT_COLUMNS,
+    rules=(
+        Rule(
+            "item_id is set for what is done to an item",
+            "event_type IN ('search', 'campaign') OR is_deleted OR item_id IS NOT NULL",
+        ),
+        Rule(
+            "event_time is not after delivered_at",  # a day of grace for clocks and zones that are off
+            "event_time <= delivered_at + INTERVAL 1 DAY",
+        ),
+    ),
+    writer="validate",
+)
+
+EVENT_VERSIONS = Table(
+    name="silver.event_versions",
+    doc="One row per version of an event that a later one replaced.",
+    key=("event_id", "content_hash", "known_to"),
+    partition_by=("event_date",),
+    columns=(
+        *EVENT_COLUMNS,
+        Column("known_from", TimestampType(), "delivered_at of this version, UTC", required=True),
+        Column("known_to", TimestampType(), "delivered_at of the version that replaced it, UTC", required=True),
+    ),
+    writer="validate",
+)
+
+REJECTED_EVENTS = Table(
+    name="silver.rejected_events",
+    doc="One row per raw row that broke a rule.",
+    key=("event_id", "content_hash"),
+    columns=(
+        text("event_id", "id as for silver.events, from whatever the row had", required=True),
+        text("content_hash", "hash of what the row says", required=True),
+        Column("reasons", ArrayType(StringType()), "name of every rule that the row broke", required=True),
+        text("raw", "the row as it came, as JSON", required=True, personal=True),
+        text("feed", "feed it came by", required=True),
+        text("batch_id", "batch it came in", required=True),
+        text("source_file", "file it came in", required=True),
+        Column("position", LongType(), "line of a text file, row index of a Parquet file", low=0),
+    ),
+    writer="validate",
+)
+
+ORDERS = Table(
+    name="silver.orders",
+    doc="One row per order with at least one purchase.",
+    key=("order_id",),
+    columns=(
+        text("order_id", "the shop's own id of the order or invoice", required=True),
+        text("user_id", "who bought; null for a guest", personal=True),
+        Column("ordered_at", TimestampType(), "time of its first line, UTC", required=True),
+        Column("order_date", DateType(), "shop-local day of its first line", required=True),
+        Column("lines", LongType(), "purchase lines of every kind", required=True, low=1),
+        Column("pieces", LongType(), "pieces of goods; null where the feed counts none", low=0),
+        Column("gross", MONEY_SUM, "sum of all lines, shop's currency; null without prices", low=0),
+        Column("discount", MONEY_SUM, "discounts of its lines, shop's currency; null if unknown", low=0),
+        Column("shipping", MONEY_SUM, "its lines of kind shipping, shop's currency; null without prices", low=0),
+        text("channel", "where it was placed"),
+        text("region", "country or region it was placed from"),
+    ),
+    writer="validate",
+)
+
+ITEMS = Table(
+    name="silver.items",
+    doc="One row per item that an event named.",
+    key=("item_id", "valid_from"),
+    columns=(
+        text("item_id", "the shop's own id of the article", required=True),
+        text("item_group_id", "article that this is a variant of; itself without variants", required=True),
+        text("title", "its latest title"),
+        text("category", "its latest category path"),
+        text("brand", "its latest brand"),
+        Column("recommendable", BooleanType(), "goods, not shipping, fees or vouchers", required=True),
+        Column("price", MONEY, "price per piece last paid, in the shop's currency; null if never sold", low=0),
+        Column("valid_from", DateType(), "shop-local day of the first event that named it", required=True),
+        Column("valid_to", DateType(), "first day it no longer holds; null while it does"),
+    ),
+    writer="validate",
+)
+
+USERS = Table(
+    name="silver.users",
+    doc="One row per user who ever acted.",
+    key=("user_id",),
+    columns=(
+        text("user_id", "the shop's own id of the account", required=True, personal=True),
+        Column("first_seen", TimestampType(), "time of the first event, UTC", required=True),
+        Column("last_seen", TimestampType(), "time of the last event, UTC", required=True),
+        text("region", "where the user was last", personal=True),
+        Column("account_kind", StringType(), "staff and test are neither trained on nor published",
+               required=True, allowed=ACCOUNT_KINDS),
+    ),
+    writer="validate",
+)  # fmt: skip

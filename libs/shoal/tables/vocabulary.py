@@ -1,0 +1,16 @@
+"""The closed lists of words that columns may hold."""
+
+from pyspark.sql.types import DecimalType
+
+EVENT_TYPES = (
+    "view", "click", "search", "favourite", "unfavourite", "cart", "uncart",
+    "purchase", "return", "review", "campaign",
+)  # fmt: skip
+LINE_KINDS = ("goods", "shipping", "fee", "discount", "voucher", "sample", "adjustment")
+ACCOUNT_KINDS = ("consumer", "business", "staff", "test")
+BATCH_STATES = ("planned", "ingested", "claimed", "validated", "refused")
+RELEASE_KINDS = ("release", "archive", "rollback")
+OUTCOMES = ("done", "nothing new", "failed")
+
+MONEY = DecimalType(18, 6)  # a price or a line; two places would lose real sales at 0.001 pounds
+MONEY_SUM = DecimalType(28, 6)  # what Spark makes of a sum of MONEY, so that no cast can overflow

@@ -1,0 +1,48 @@
+"""One small Spark for the whole run, and frames built from the few values a test is about."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructField, StructType
+
+from shoal.session import build_session
+from shoal.tables import Table
+
+Frame = Callable[..., DataFrame]
+
+# Small data, short life: no optimising compiler, few partitions, no console.
+TEST_OPTIONS = {
+    "spark.master": "local[2]",
+    "spark.driver.memory": "2g",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.databricks.delta.snapshotPartitions": "1",
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",
+    "spark.log.level": "OFF",
+}
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    warehouse = tmp_path_factory.mktemp("warehouse")
+    session = build_session("tests", {**TEST_OPTIONS, "spark.sql.warehouse.dir": str(warehouse)})
+    session.sparkContext.setCheckpointDir(str(tmp_path_factory.mktemp("checkpoints")))
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def frame(spark: SparkSession) -> Frame:
+    """``frame(TABLE, {...}, {...})``: rows of a table; columns left out are null."""
+
+    def build(table: Table, *rows: dict[str, Any]) -> DataFrame:
+        unknown = {name for row in rows for name in row} - set(table.names)
+        assert not unknown, f"{table.name} has no columns {sorted(unknown)}"
+        nullable = StructType([StructField(c.name, c.type, True) for c in table.columns])
+        return spark.createDataFrame([tuple(r.get(n) for n in table.names) for r in rows], nullable)
+
+    return build
