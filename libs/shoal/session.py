@@ -1,5 +1,6 @@
 """The only builder of a SparkSession, and what must be right before one starts."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -7,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 DELTA_VERSION = "4.4.0"
-DELTA_JARS = (f"io.delta:delta-spark_{{spark}}_2.13:{DELTA_VERSION}", f"io.delta:delta-storage:{DELTA_VERSION}")
+DELTA_JARS = (
+    f"io.delta:delta-spark_{{spark}}_2.13:{DELTA_VERSION}",
+    f"io.delta:delta-storage:{DELTA_VERSION}",
+)
 JAVA_VERSIONS = (17, 21)
 
 _ALWAYS = {
@@ -41,10 +45,15 @@ _EMBEDDED = {
 }
 
 
-def build_session(name: str, options: Mapping[str, str] | None = None) -> "SparkSession":
+def build_session(name: str, options: Mapping[str, str] | None = None, *, quiet: bool = False) -> "SparkSession":
     """A session for the job ``name``; options given to spark-submit win over ours.
 
     Under spark-submit the JVM already runs and its class path is fixed: Delta must be on it.
+
+    Args:
+        name: shown in Spark's UI.
+        options: ``spark.*`` settings beside the defaults.
+        quiet: what a JVM started here prints goes to a file beside the temporary ones.
 
     Raises:
         ConfigError: Java is missing or of the wrong version, or Delta is not on the class path.
@@ -61,10 +70,28 @@ def build_session(name: str, options: Mapping[str, str] | None = None) -> "Spark
     for key, value in {**defaults, **(options or {})}.items():
         if not (submitted and _given_to_submit(key)):
             builder = builder.config(key, value)
-    spark = builder.getOrCreate()
+    with _jvm_output_aside() if quiet and not submitted else contextlib.nullcontext():
+        spark = builder.getOrCreate()
     _require_delta(spark)
     _ship_shoal(spark)
     return spark
+
+
+@contextlib.contextmanager
+def _jvm_output_aside() -> Iterator[None]:
+    """Have a JVM that starts meanwhile write to a file what it would print on stderr: start-up chatter."""
+    sys.stderr.flush()
+    ours = os.dup(2)
+    log = os.open(
+        Path(tempfile.gettempdir()) / f"shoal-spark-{os.getpid()}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    )
+    os.dup2(log, 2)
+    try:
+        yield
+    finally:
+        os.dup2(ours, 2)
+        os.close(ours)
+        os.close(log)
 
 
 def require_java() -> None:
@@ -173,7 +200,7 @@ def _require_delta(spark: "SparkSession") -> None:
 
 def _ship_shoal(spark: "SparkSession") -> None:
     """Give the executors Shoal's own code as a zip: ``--py-files x.whl`` reaches the driver only."""
-    if spark.conf.get("spark.master", "local").startswith("local[") or not hasattr(spark, "_jvm"):
+    if (spark.conf.get("spark.master", "local") or "").startswith("local[") or not hasattr(spark, "_jvm"):
         return
     folder = Path(tempfile.mkdtemp(prefix="shoal-"))
     spark.sparkContext.addPyFile(str(_zip_of_shoal(folder)))
@@ -199,6 +226,15 @@ def _zip_of_shoal(folder: Path) -> Path:
     return archive
 
 
+def check_java() -> None:
+    """End this process with one sentence unless there is a Java that Spark can run on; for the Makefile."""
+    try:
+        require_java()
+    except ConfigError as error:
+        sys.exit(f"shoal: {error}")
+
+
 if __name__ == "__main__":
+    check_java()
     for jar in install_delta_jars():
         print(f"laid {jar.name} beside Spark's own jars")

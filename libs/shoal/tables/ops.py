@@ -46,9 +46,9 @@ BATCHES = Table(
         Column("state", StringType(), "how far it has come", required=True, allowed=BATCH_STATES),
         Column("files", ArrayType(FILE), "the files as planned; rows once they are in bronze", required=True),
         Column("planned_at", TimestampType(), "when the plan was written, UTC", required=True),
-        Column("sequence", LongType(), "place in the one order in which batches enter silver; null before", low=1),
-        Column("silver_versions", MapType(StringType(), LongType()), "versions of silver it was judged against"),
-        Column("touched_days", ArrayType(DateType()), "shop-local days whose events it changed"),
+        Column("sequence", LongType(), "place in the order in which batches entered silver; null before", low=1),
+        Column("silver_versions", MapType(StringType(), LongType()), "versions of silver once it had entered"),
+        Column("touched_days", ArrayType(DateType()), "shop-local days whose events or orders it changed"),
         Column("rows_in", LongType(), "rows in bronze", low=0),
         Column("rows_accepted", LongType(), "rows in silver, superseded versions among them", low=0),
         Column("rows_rejected", LongType(), "rows in silver.rejected_events", low=0),
@@ -56,9 +56,24 @@ BATCHES = Table(
         text("message", "why it was refused; null otherwise"),
     ),
     checks=(
-        Rule("books_balance", "state != 'validated' OR rows_in = rows_accepted + rows_rejected + rows_duplicate"),
+        Rule(
+            "books_balance",
+            "state != 'validated' OR rows_in = rows_accepted + rows_rejected + rows_duplicate",
+        ),
     ),
 )
+
+CLAIMS = Table(
+    name="ops.claims",
+    doc="One row per place in the one order in which batches enter silver.",
+    key=("sequence",),
+    columns=(
+        Column("sequence", LongType(), "1, 2, 3, ... without gaps", required=True, low=1),
+        text("batch_id", "batch that holds the place; it must be finished before the next is given", required=True),
+        Column("silver_versions", MapType(StringType(), LongType()), "versions of silver it is judged against",
+               required=True),
+    ),
+)  # fmt: skip
 
 RUNS = Table(
     name="ops.runs",
@@ -74,7 +89,12 @@ RUNS = Table(
         Column("rows", LongType(), "rows it wrote", low=0),
         Column("versions_read", MapType(StringType(), LongType()), "table versions that the run is pinned to"),
         Column("versions_written", MapType(StringType(), LongType()), "table versions it made"),
-        Column("previous_seq", LongType(), "release that was current when the run was opened; null if none", low=0),
+        Column(
+            "previous_seq",
+            LongType(),
+            "release that was current when the run was opened; null if none",
+            low=0,
+        ),
         Column("warnings", ArrayType(StringType()), "what it warned of", required=True),
         text("error", "why it failed; null otherwise"),
         text("settings_hash", "hash of the settings that can change a row", required=True),

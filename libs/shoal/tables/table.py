@@ -84,9 +84,7 @@ class Table:
     @property
     def schema(self) -> StructType:
         """The declared schema; required columns are not nullable and every column carries its comment."""
-        return StructType(
-            [StructField(c.name, c.type, not c.required, {"comment": c.doc}) for c in self.columns]
-        )
+        return StructType([StructField(c.name, c.type, not c.required, {"comment": c.doc}) for c in self.columns])
 
     @property
     def row_rules(self) -> list[Rule]:

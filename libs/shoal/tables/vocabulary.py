@@ -8,7 +8,7 @@ EVENT_TYPES = (
 )  # fmt: skip
 LINE_KINDS = ("goods", "shipping", "fee", "discount", "voucher", "sample", "adjustment")
 ACCOUNT_KINDS = ("consumer", "business", "staff", "test")
-BATCH_STATES = ("planned", "ingested", "claimed", "validated", "refused")
+BATCH_STATES = ("planned", "ingested", "validated", "refused")
 RELEASE_KINDS = ("release", "archive", "rollback")
 OUTCOMES = ("done", "nothing new", "failed")
 

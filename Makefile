@@ -1,0 +1,65 @@
+# `make` lists the targets. Everything installs into .venv; a change of setup.py or constraints.txt renews it.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.made
+DEMO   ?= demo
+export SHOAL_DATA_DIR ?= ../shared/data
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test test-slow check format wheel docs clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): setup.py constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Shoal needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) --version); try make PYTHON=python3.12"; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) cannot make virtual environments; on Debian or Ubuntu: apt-get install python3-venv"; exit 2; }
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt setuptools wheel
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[local,dev]'
+	@$(BIN)/python -m shoal.session
+	@touch $@
+
+venv: $(STAMP)  ## make or renew the virtual environment
+
+demo: $(STAMP)  ## make a synthetic shop, run the whole pipeline on it, show what it found
+	@$(BIN)/python -c 'from shoal.session import check_java; check_java()'
+	@test -d $(DEMO)/shop || $(BIN)/shoal synthesize --users 20000 --items 2000 --days 180 --seed 7 --out $(DEMO)/shop
+	@$(BIN)/shoal pipeline --feed shoal --input $(DEMO)/shop/events --lake $(DEMO)/lake --as-of 2025-06-30
+	@$(BIN)/shoal show --lake $(DEMO)/lake
+	@echo; echo "Next:"
+	@echo "  $(BIN)/shoal sql --lake $(DEMO)/lake \"SELECT segment_name, count(*) AS users FROM gold.current_users GROUP BY 1\""
+	@echo "  $(BIN)/shoal views --lake $(DEMO)/lake --dialect duckdb"
+	@echo "  $(BIN)/shoal --help"
+
+test: $(STAMP)  ## run the tests
+	@$(BIN)/python -c 'from shoal.session import check_java; check_java()'
+	$(BIN)/pytest -m 'not slow' --durations=15
+
+test-slow: $(STAMP)  ## run the exhaustive tests too
+	$(BIN)/pytest
+
+check: $(STAMP)  ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)  ## let ruff put the code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(STAMP)  ## write the generated pages
+	$(BIN)/python -m shoal.dictionary > docs/tables.md
+
+wheel: $(STAMP)  ## build dist/shoal-*.whl
+	$(BIN)/python -m build --quiet --wheel --no-isolation
+
+clean:  ## remove everything that was made
+	rm -rf $(VENV) build dist $(DEMO) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache libs/*.egg-info spark-warehouse
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,93 @@
+"""silver.events, silver.orders, silver.users -> features.user_days, features.user_item_days, features.users"""
+
+from collections.abc import Callable, Mapping
+from datetime import date
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from shoal import batches, releases, runs
+from shoal.batches import Batch
+from shoal.cli import run_job
+from shoal.config import Config, settings_hash
+from shoal.errors import ConfigError
+from shoal.lake import Lake
+from shoal.runs import Run
+from shoal.tables import EVENTS, ORDERS, USER_DAYS, USER_FEATURES, USER_ITEM_DAYS, USERS, Table
+from shoal.transforms import tiles
+from shoal.transforms.user_features import user_features
+
+_THROUGH = "through_sequence"
+
+
+def build_features(lake: Lake, config: Config, run: Run) -> None:
+    """Open the run: bring the tiles of touched days up to date, then summarise every user before ``as_of``."""
+    entered = [b for b in batches.all_batches(lake) if b.state == "validated"]
+    if not entered:
+        raise ConfigError(f"{lake.location} holds no validated events yet; run ingest and validate first")
+    last = max(entered, key=lambda batch: batch.row["sequence"])
+    pins = dict(last.row["silver_versions"])
+    _check_as_of(lake.read(EVENTS, pins[EVENTS.name]), run.day)
+
+    run.id = runs.run_id_of(run.day, settings_hash(config), pins)
+    book = releases.history(lake)
+    if opened := runs.opened(lake, run.id):
+        runs.adopt(run, opened)
+        run.nothing_new(f"run {run.id} is already open" if not releases.is_released(book, run.id)
+                        else f"run {run.id} is already released: nothing new")  # fmt: skip
+        return
+    current = releases.current(book)
+    run.previous_seq = current["seq"] if current else None
+    run.versions_read = {**pins, **_refresh_tiles(lake, config, entered, pins)}
+    days, item_days, users = (
+        lake.read(table, run.versions_read[table.name]) for table in (USER_DAYS, USER_ITEM_DAYS, USERS)
+    )
+    features = user_features(days, item_days, users, as_of=run.day, run_id=run.key)
+    lake.replace(USER_FEATURES, features, where=run.slice)
+    run.versions_read[USER_FEATURES.name] = lake.written[USER_FEATURES.name]
+    run.rows = lake.read(USER_FEATURES).where(run.slice).count()
+
+
+def _check_as_of(events: DataFrame, as_of: date) -> None:
+    span = events.where("NOT is_deleted").agg(F.min("event_date").alias("first"), F.max("event_date").alias("last"))
+    first, last = span.first() or (None, None)
+    if first is None or as_of <= first:
+        raise ConfigError(
+            f"--as-of {as_of}: nothing is known before that day; events run from {first} to {last}, "
+            "and as_of is the first day that must not be seen"
+        )
+
+
+def _refresh_tiles(lake: Lake, config: Config, entered: list[Batch], pins: Mapping[str, int]) -> dict[str, int]:
+    """Rebuild the days that batches have touched since the tiles were built; returns the tiles' versions."""
+    wanted = config.features.tile_buckets
+    buckets = int(lake.settle("tile_buckets", str(wanted), "from the settings when the lake was made"))
+    events, orders = lake.read(EVENTS, pins[EVENTS.name]), lake.read(ORDERS, pins[ORDERS.name])
+    build: dict[Table, Callable[[DataFrame, DataFrame], DataFrame]] = {
+        USER_DAYS: lambda on_days, begun: tiles.user_days(on_days, begun, buckets=buckets),
+        USER_ITEM_DAYS: lambda on_days, _: tiles.user_item_days(on_days, buckets=buckets),
+    }
+    through = max(batch.row["sequence"] for batch in entered)
+    for table, built in build.items():
+        stamp = lake.last_stamp(table, _THROUGH)
+        done = int(stamp[1]) if stamp else 0
+        if done >= through:
+            continue
+        days = sorted({d for b in entered if b.row["sequence"] > done for d in b.row["touched_days"]})
+        if done == 0:
+            rows, where = built(events, orders), None
+        else:
+            rows = built(events.where(F.col("event_date").isin(days)), orders.where(F.col("order_date").isin(days)))
+            where = "event_date IN (" + ", ".join(f"DATE '{day}'" for day in days) + ")" if days else "false"
+        lake.replace(table, rows, where=where, stamp={_THROUGH: str(through)})
+    return {table.name: _stamped_version(lake, table) for table in build}
+
+
+def _stamped_version(lake: Lake, table: Table) -> int:
+    stamp = lake.last_stamp(table, _THROUGH)
+    assert stamp is not None, f"{table.name} was just built"
+    return stamp[0]
+
+
+if __name__ == "__main__":
+    run_job("features")

@@ -1,0 +1,76 @@
+"""files -> bronze.*, ops.batches"""
+
+from pyspark.errors import PySparkException
+from pyspark.sql import functions as F
+
+from shoal import batches
+from shoal.batches import Batch
+from shoal.cli import run_job
+from shoal.config import Config
+from shoal.errors import ConfigError, DataError
+from shoal.lake import Lake
+from shoal.runs import Run
+from shoal.sources import feed_named
+from shoal.sources.listing import find_files
+from shoal.sources.readers import check_columns, first_line, raw_rows
+
+
+def ingest(lake: Lake, config: Config, run: Run) -> None:
+    """Bring files that are not in the book yet into bronze; first finish what a killed run has begun."""
+    book = batches.all_batches(lake)
+    begun = [batch for batch in book if batch.state == "planned"]
+    run.rows = sum(_load(lake, batch).rows_in for batch in begun)
+
+    inputs = [*run.inputs, *((given.feed, given.path) for given in config.ingest.inputs)]
+    found = [(feed_named(feed), path, find_files(lake.spark, path)) for feed, path in inputs]
+    book = batches.all_batches(lake)
+    fresh = [(feed, path, batches.unseen(book, feed, files)) for feed, path, files in found]
+    for feed, _, files in fresh:
+        check_columns(lake.spark, feed, files)
+    for feed, path, files in fresh:
+        if not files:
+            run.note(f"{feed.name}: nothing new in {path}")
+            continue
+        batch = _load(lake, batches.plan(lake, feed, files, run.started_at))
+        run.rows += batch.rows_in
+        run.note(f"{feed.name}: {batch.rows_in:,} rows from {len(files):,} files as batch {batch.batch_id}")
+    if run.rows == 0:
+        run.outcome = "nothing new"
+
+
+def _load(lake: Lake, batch: Batch) -> Batch:
+    """Append a planned batch to bronze, however often it was begun before."""
+    _check_unchanged(lake, batch)
+    table = batch.feed.table
+    try:
+        rows = raw_rows(lake.spark, batch.feed, batch.files, batch.batch_id)
+        lake.append(table, rows, once=f"ingest/{batch.batch_id}")
+    except PySparkException as error:
+        message = f"{batch.feed.name}: {', '.join(f.path for f in batch.files)} cannot be read: {first_line(error)}"
+        batches.mark_refused(lake, batch, message)
+        raise DataError(message) from error
+    stored = lake.read(table).where(F.col("batch_id") == batch.batch_id)
+    counts = {row["source_file"]: row["count"] for row in stored.groupBy("source_file").count().collect()}
+    if not counts:
+        message = f"{batch.feed.name}: {', '.join(f.path for f in batch.files)} has no rows below its header"
+        batches.mark_refused(lake, batch, message)
+        raise DataError(message)
+    return batches.mark_ingested(lake, batch, counts)
+
+
+def _check_unchanged(lake: Lake, batch: Batch) -> None:
+    """Refuse a planned batch whose files are no longer what was planned."""
+    for file in batch.files:
+        path = file.path.rpartition("@v")[0] if file.format == "delta" else file.path
+        try:
+            same = file.format == "delta" or find_files(lake.spark, path)[0].sha256 == file.sha256
+        except (ConfigError, DataError):
+            same = False
+        if not same:
+            message = f"{file.path} has changed or gone since it was planned; ingest it again as it is now"
+            batches.mark_refused(lake, batch, message)
+            raise DataError(message)
+
+
+if __name__ == "__main__":
+    run_job("ingest")

@@ -1,0 +1,55 @@
+"""features.users, gold.segments, gold.propensities, gold.recommendations, silver.users -> gold.users, ops.releases"""
+
+from pyspark.sql import functions as F
+
+from shoal import releases, runs
+from shoal.cli import run_job
+from shoal.config import Config, settings_hash
+from shoal.errors import ConfigError
+from shoal.lake import Lake
+from shoal.runs import Run
+from shoal.tables import GOLD_USERS, PROPENSITIES, RUNS, SEGMENTS, USER_FEATURES, USERS
+from shoal.transforms.user_table import user_table
+
+_MODELS = ("segments", "propensity", "recommend")
+
+
+def publish(lake: Lake, config: Config, run: Run) -> None:
+    """Put together what a marketer filters by, then make the whole run visible in one commit."""
+    runs.join_run(lake, run, settings_hash(config))
+    if releases.is_released(releases.history(lake), run.key):
+        return run.nothing_new(f"run {run.id} is released already")
+    done = lake.read(RUNS).where(f"{run.slice} AND outcome = 'done'").select("job", "warnings").collect()
+    missing = [name for name in _MODELS if name not in {row["job"] for row in done}]
+    if missing:
+        raise ConfigError(f"run {run.id} lacks {', '.join(missing)}; run `shoal {missing[0]} --as-of {run.day}` first")
+
+    shown = next(iter(config.segments), None)
+    previous = releases.run_of(lake, run.previous_seq)
+    users = user_table(
+        lake.read(USER_FEATURES, run.versions_read[USER_FEATURES.name]).where(run.slice),
+        lake.read(SEGMENTS).where(run.slice).where(F.col("segmentation") == F.lit(shown)),
+        lake.read(PROPENSITIES).where(run.slice),
+        lake.read(USERS, run.versions_read[USERS.name]),
+        lake.read(GOLD_USERS).where(F.col("run_id") == F.lit(previous)),
+        hold_out_share=config.publish.hold_out_share,
+        hold_out_salt=config.publish.hold_out_salt,
+    )
+    lake.replace(GOLD_USERS, users, where=run.slice)
+    run.rows = lake.read(GOLD_USERS).where(run.slice).count()
+    fallbacks = [sentence for row in done if row["job"] in _MODELS for sentence in row["warnings"]]
+    release = releases.release(
+        lake,
+        run.key,
+        run.day,
+        now=run.started_at,
+        fallbacks=fallbacks,
+        max_retries=config.publish.max_retries,
+    )
+    kind = "archived, an older day than the current one" if release["kind"] == "archive" else "current"
+    run.note(f"release {release['seq']} is {kind}: run {run.id}")
+    return None
+
+
+if __name__ == "__main__":
+    run_job("publish")

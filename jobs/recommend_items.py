@@ -1,0 +1,66 @@
+"""features.users, features.user_item_days, silver.items -> gold.recommendations"""
+
+from pyspark.sql import functions as F
+
+from shoal import model_store, runs
+from shoal.cli import run_job
+from shoal.config import Config, settings_hash
+from shoal.lake import Lake
+from shoal.models import ranking, recommend
+from shoal.models.metric import Metric
+from shoal.params import RecommendParams
+from shoal.runs import Run
+from shoal.tables import ITEMS, RECOMMENDATIONS, USER_FEATURES, USER_ITEM_DAYS
+
+STAGE = "recommend"
+
+
+def recommend_items(lake: Lake, config: Config, run: Run) -> None:
+    """Give every active user the same number of items, once per configured list."""
+    if not runs.join_run(lake, run, settings_hash(config)):
+        return run.nothing_new(f"run {run.id} has its recommendations")
+    measured = []
+    for entry, params in config.recommend.items():
+        measured += [(entry, metric) for metric in _recommend(lake, config, run, entry, params)]
+    runs.record_metrics(lake, run, STAGE, measured)
+    run.rows = lake.read(RECOMMENDATIONS).where(run.slice).count()
+    return None
+
+
+def _recommend(lake: Lake, config: Config, run: Run, entry: str, params: RecommendParams) -> list[Metric]:
+    item_days = lake.read(USER_ITEM_DAYS, run.versions_read[USER_ITEM_DAYS.name]).where(
+        F.col("event_date") < F.lit(run.day)
+    )
+    known = lake.read(ITEMS, run.versions_read[ITEMS.name]).where(F.col("valid_from") < F.lit(run.day))
+    items = known.where("recommendable").select("item_id", "item_group_id").distinct()
+    features = lake.read(USER_FEATURES, run.versions_read[USER_FEATURES.name]).where(run.slice)
+    users = features.where(F.col("recency_event_days") <= params.active_days).select("user_id")
+
+    metrics = ranking.measure(item_days, items, run.day, params)
+    fitted = recommend.fit(recommend.strengths(item_days, as_of=run.day, params=params), params)
+    model_id = None
+    if fitted is None:
+        run.stand_in(
+            f"recommend.{entry}: needs {params.min_interactions:,} pairs of user and item and found fewer; "
+            "popularity stands in",
+            config.strict,
+        )
+    else:
+        model_id = model_store.save_model(lake, run, STAGE, entry, "als", fitted.model)
+        factors = fitted.user_factors.unionByName(fitted.item_factors)
+        model_store.save_factors(lake, run, STAGE, entry, factors)
+    owned = recommend.owned(item_days, as_of=run.day)
+    limit = recommend.popular_limit(owned, items, params)
+    popular = recommend.popular(item_days, items, as_of=run.day, days=params.popularity_days, limit=limit)
+    lists = recommend.recommend(fitted, users, popular.checkpoint(), owned, items, params).select(
+        "*",
+        F.lit(run.key).alias("run_id"),
+        F.lit(entry).alias("list_name"),
+        F.when(F.col("source") == "als", F.lit(model_id).cast("string")).alias("model_id"),
+    )
+    lake.replace(RECOMMENDATIONS, lists, where=f"{run.slice} AND list_name = '{entry}'")
+    return metrics
+
+
+if __name__ == "__main__":
+    run_job("recommend")

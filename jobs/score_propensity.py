@@ -1,0 +1,63 @@
+"""features.users, features.user_days, features.user_item_days, silver.users -> gold.propensities"""
+
+from datetime import date
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from shoal import model_store, runs
+from shoal.cli import run_job
+from shoal.config import Config, settings_hash
+from shoal.lake import Lake
+from shoal.models import propensity
+from shoal.models.metric import Metric
+from shoal.params import PropensityParams
+from shoal.runs import Run
+from shoal.tables import PROPENSITIES, USER_DAYS, USER_FEATURES, USER_ITEM_DAYS, USERS
+from shoal.transforms.labels import with_label
+from shoal.transforms.user_features import user_features
+
+STAGE = "propensity"
+
+
+def score_propensity(lake: Lake, config: Config, run: Run) -> None:
+    """Score how likely each active user is to do what each configured target says."""
+    if not runs.join_run(lake, run, settings_hash(config)):
+        return run.nothing_new(f"run {run.id} has its propensities")
+    measured = []
+    for target, params in config.propensity.items():
+        measured += [(target, metric) for metric in _score(lake, config, run, target, params)]
+    runs.record_metrics(lake, run, STAGE, measured)
+    run.rows = lake.read(PROPENSITIES).where(run.slice).count()
+    return None
+
+
+def _score(lake: Lake, config: Config, run: Run, target: str, params: PropensityParams) -> list[Metric]:
+    days, item_days, users = (
+        lake.read(table, run.versions_read[table.name]) for table in (USER_DAYS, USER_ITEM_DAYS, USERS)
+    )
+
+    def examples(cut: date) -> DataFrame:
+        features = user_features(days, item_days, users, as_of=cut, run_id=run.key)
+        return with_label(features, days, cut=cut, horizon_days=params.horizon_days, active_days=params.active_days)
+
+    first = days.agg(F.min("event_date")).first()
+    assert first is not None, "an aggregate has one row"
+    learned = propensity.learn(examples, as_of=run.day, first_day=first[0], params=params)
+    for sentence in learned.warnings:
+        run.stand_in(f"propensity.{target}: {sentence}", config.strict and learned.model is None)
+    model_id = learned.model and model_store.save_model(lake, run, STAGE, target, learned.source, learned.model)
+    today = lake.read(USER_FEATURES, run.versions_read[USER_FEATURES.name]).where(run.slice)
+    active = today.where(F.col("recency_event_days") <= params.active_days)
+    scored = propensity.score(learned, active).select(
+        "*",
+        F.lit(run.key).alias("run_id"),
+        F.lit(target).alias("target"),
+        F.lit(model_id).cast("string").alias("model_id"),
+    )
+    lake.replace(PROPENSITIES, scored, where=f"{run.slice} AND target = '{target}'")
+    return learned.metrics
+
+
+if __name__ == "__main__":
+    run_job("propensity")

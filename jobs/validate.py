@@ -1,0 +1,133 @@
+"""bronze.* -> silver.events, silver.event_versions, silver.rejected_events, silver.orders, silver.items, silver.users"""
+
+from datetime import date
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from shoal import batches, shop
+from shoal.batches import Claim
+from shoal.cli import run_job
+from shoal.config import Config
+from shoal.errors import GateError
+from shoal.lake import Lake
+from shoal.quality import gate
+from shoal.quality.rows import reasons
+from shoal.runs import Run
+from shoal.sources.mapping import candidate_events, row_rules
+from shoal.tables import EVENT_VERSIONS, EVENTS, ITEMS, ORDERS, QUALITY, REJECTED_EVENTS, USERS, Table
+from shoal.transforms import contest, derived
+from shoal.transforms.contest import Contest
+
+_DERIVED = {ORDERS: derived.orders, ITEMS: derived.items, USERS: derived.users}
+
+
+def validate(lake: Lake, config: Config, run: Run) -> None:
+    """Judge every batch that waits, one after the other, and bring the good rows into silver."""
+    book = batches.all_batches(lake)
+    if run.retry_refused:
+        batches.retry_refused(lake, book)
+    else:
+        for batch in (b for b in book if b.state == "refused"):
+            run.warn(f"batch {batch.batch_id} stays refused (--retry-refused judges it again): {batch.message}")
+    run.rows = 0
+    refused = []
+    while claim := batches.claim_next(lake):
+        run.rows += claim.batch.rows_in
+        if message := _enter(lake.stamped(batch_id=claim.batch.batch_id), config, run, claim):
+            refused.append(f"batch {claim.batch.batch_id} was refused: {message}")
+    if refused:
+        raise GateError("\n".join(refused))
+    if run.rows == 0:
+        run.nothing_new("no batch waits")
+
+
+def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
+    """Judge one batch against the silver it is pinned to, and write what follows; every step can be repeated.
+
+    Returns:
+        Why the batch was refused; None when it is in silver.
+    """
+    batch, params = claim.batch, config.validation
+    raw = lake.read(batch.feed.table).where(F.col("batch_id") == batch.batch_id)
+    facts = shop.settle(lake, config.shop, batch.feed, raw, run)
+    rules = row_rules(batch.feed, facts)
+    candidates = candidate_events(raw, batch.feed, facts, duplicate_lines=params.duplicate_lines)
+    judged = contest.distinct_versions(candidates).withColumn("reasons", reasons(rules)).persist()
+    days = _days(judged)
+    plan = contest.plan_contest(judged, *_silver(lake, claim, days)).persist()
+    try:
+        verdicts = gate.judge(
+            plan.where("is_candidate AND (leads OR NOT is_good)"), EVENTS, rules=rules,
+            max_rejected_share=params.max_rejected_share,
+        )  # fmt: skip
+        told = [{"batch_id": batch.batch_id, **vars(verdict)} for verdict in verdicts]
+        lake.append(QUALITY, lake.frame(QUALITY, told), once=f"quality/{batch.batch_id}/{claim.sequence}")
+        if refused := gate.refusal(verdicts):
+            batches.mark_refused(lake, batch, refused, claim.sequence)
+            return refused
+        for sentence in gate.warnings(verdicts):
+            run.warn(f"batch {batch.batch_id}: {sentence}")
+        counts = contest.book(plan)
+        touched = _write(lake, claim, contest.outcome(plan), days)
+        batches.mark_validated(lake, claim, counts, touched)
+        run.note(
+            f"batch {batch.batch_id}: {batch.rows_in:,} rows = {counts['rows_accepted']:,} accepted + "
+            f"{counts['rows_rejected']:,} rejected + {counts['rows_duplicate']:,} duplicates"
+        )
+    finally:
+        plan.unpersist()
+        judged.unpersist()
+    return None
+
+
+def _days(judged: DataFrame) -> set[date]:
+    """The shop-local days on which versions of the batch's events may lie."""
+    found = judged.where("size(reasons) = 0").select("event_date").distinct().collect()
+    return {row["event_date"] for row in found}
+
+
+def _silver(lake: Lake, claim: Claim, days: set[date]) -> tuple[DataFrame, DataFrame, DataFrame]:
+    """Current and replaced versions that the batch may meet, and rejected rows, as they were when it claimed."""
+    on_days = F.col("event_date").isin(sorted(days)) if days else F.lit(False)
+
+    def pinned(table: Table) -> DataFrame:
+        version = claim.silver.get(table.name)
+        return lake.read(table, version) if version is not None else lake.frame(table, [])
+
+    # A correction may have moved an event away from these days.
+    current = pinned(EVENTS).where(on_days | F.col("previous_event_time").isNotNull())
+    return current, pinned(EVENT_VERSIONS).where(on_days), pinned(REJECTED_EVENTS)
+
+
+def _write(lake: Lake, claim: Claim, result: Contest, days: set[date]) -> set[date]:
+    """Bring a judged batch into silver; returns the days whose events or orders it changed."""
+    batch_id = claim.batch.batch_id
+    changed = result.plan.where(contest.CHANGES)
+    touched = {row["event_date"] for row in changed.select("event_date").distinct().collect()}
+    gone = result.moved.withColumn("is_gone", F.lit(True))
+    news = result.upserts.withColumn("is_gone", F.lit(False)).unionByName(gone)
+    bound = ", ".join(f"DATE '{day}'" for day in sorted(days | touched))
+    if bound and not lake.was_stamped(EVENTS, "batch_id", batch_id):
+        lake.merge(
+            EVENTS, news, where=f"t.event_date IN ({bound})",
+            update_when=contest.IS_NEWER, delete_when="s.is_gone", insert_when="NOT s.is_gone",
+        )  # fmt: skip
+    lake.append(EVENT_VERSIONS, result.replaced, once=f"validate/{batch_id}/{claim.sequence}")
+    lake.append(REJECTED_EVENTS, result.rejected, once=f"validate/{batch_id}/{claim.sequence}")
+    events = lake.read(EVENTS)
+    for table, summarise in _DERIVED.items():
+        key = table.key[0]
+        names = changed.where(F.col(key).isNotNull()).select(key).distinct()
+        new = summarise(events.join(names, on=key, how="left_semi"))
+        differences = derived.changes(table, new, lake.read(table), names).persist()
+        if table is ORDERS:
+            touched |= {row["order_date"] for row in differences.select("order_date").distinct().collect()}
+        if not differences.isEmpty():
+            lake.merge(table, differences, delete_when="s.is_gone", insert_when="NOT s.is_gone")
+        differences.unpersist()
+    return touched
+
+
+if __name__ == "__main__":
+    run_job("validate")

@@ -1,0 +1,175 @@
+"""The book of what came in: ``ops.batches``, and ``ops.claims``, the one order in which batches enter silver.
+
+A batch is *planned* before its files are read, *ingested* once its rows are in bronze, and *validated* or
+*refused* once it was judged. Batches enter silver one after the other: a batch first claims the next place, is
+judged against silver as it stands then, and is finished before the next place is given. Whoever finds a claimed
+and unfinished batch finishes it: every step of it can be repeated. So no lock exists that a kill could leave behind.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+from pyspark.sql import Row
+
+from shoal.lake import Lake
+from shoal.sources import Feed, feed_named
+from shoal.sources.listing import SourceFile, format_of
+from shoal.tables import BATCHES, CLAIMS, SILVER
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A row of ``ops.batches``."""
+
+    batch_id: str
+    feed: Feed
+    state: str
+    files: tuple[SourceFile, ...]
+    row: Mapping[str, Any]
+
+    @property
+    def rows_in(self) -> int:
+        return int(self.row["rows_in"] or 0)
+
+    @property
+    def message(self) -> str:
+        return str(self.row["message"] or "")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A batch's place in the order, and the silver it is judged against."""
+
+    batch: Batch
+    sequence: int
+    silver: Mapping[str, int]  # table name -> version; tables that did not exist are absent
+
+
+def all_batches(lake: Lake) -> list[Batch]:
+    """Every batch, oldest first. One row per ingest call that found something new: a few thousand in years."""
+    rows = lake.read(BATCHES).collect()
+    return [_batch(row) for row in sorted(rows, key=lambda row: (row["planned_at"], row["batch_id"]))]
+
+
+def unseen(batches: Iterable[Batch], feed: Feed, files: Iterable[SourceFile]) -> list[SourceFile]:
+    """The files whose content this feed has not brought yet; of files with the same content the first."""
+    seen = {file.sha256 for batch in batches if batch.feed.name == feed.name for file in batch.files}
+    fresh: dict[str, SourceFile] = {}
+    for file in files:
+        if file.sha256 not in seen:
+            fresh.setdefault(file.sha256, file)
+    return [*fresh.values()]
+
+
+def plan(lake: Lake, feed: Feed, files: Iterable[SourceFile], now: datetime) -> Batch:
+    """Write down what is about to be read. The same files make the same batch, whoever plans it."""
+    planned = tuple(sorted(files, key=lambda file: file.sha256))
+    text = "\n".join([feed.name, *(file.sha256 for file in planned)])
+    batch_id = f"{feed.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    row = {
+        "batch_id": batch_id,
+        "feed": feed.name,
+        "state": "planned",
+        "files": [_file_row(file, None) for file in planned],
+        "planned_at": now,
+    }
+    return _batch(lake.insert_new(BATCHES, row))
+
+
+def mark_ingested(lake: Lake, batch: Batch, rows_by_file: Mapping[str, int]) -> Batch:
+    """The rows are in bronze."""
+    files = [_file_row(file, rows_by_file.get(file.path, 0)) for file in batch.files]
+    return _update(lake, batch, "ingested", after=("planned",), files=files, rows_in=sum(rows_by_file.values()))
+
+
+def mark_refused(lake: Lake, batch: Batch, message: str, sequence: int | None = None) -> Batch:
+    """The batch was refused; it stays so until it is asked for again."""
+    return _update(lake, batch, "refused", after=("planned", "ingested"), message=message, sequence=sequence)
+
+
+def mark_validated(lake: Lake, claim: Claim, counts: Mapping[str, int], touched_days: Iterable[date]) -> Batch:
+    """The batch is in silver; its book balances, or the table refuses the row."""
+    return _update(
+        lake,
+        claim.batch,
+        "validated",
+        after=("ingested",),
+        sequence=claim.sequence,
+        silver_versions=silver_versions(lake),
+        touched_days=sorted(touched_days),
+        **counts,
+    )
+
+
+def retry_refused(lake: Lake, batches: Iterable[Batch]) -> None:
+    """Put refused batches back to where they can be judged, or read, again."""
+    for batch in batches:
+        if batch.state == "refused":
+            state = "planned" if batch.row["rows_in"] is None else "ingested"
+            _update(lake, batch, state, after=("refused",), message=None)
+
+
+def claim_next(lake: Lake) -> Claim | None:
+    """The batch that is to enter silver now: one that was claimed and not finished, else the oldest ingested.
+
+    Returns:
+        None when nothing waits.
+    """
+    while True:
+        batches = {batch.batch_id: batch for batch in all_batches(lake)}
+        last = max(lake.read(CLAIMS).collect(), key=lambda row: row["sequence"], default=None)
+        if last is not None:
+            holder = batches[last["batch_id"]]
+            if holder.state == "ingested" and (holder.row["sequence"] or 0) < last["sequence"]:
+                return Claim(holder, last["sequence"], last["silver_versions"])
+        waiting = [batch for batch in batches.values() if batch.state == "ingested"]
+        if not waiting:
+            return None
+        # Whether this claim or another's holds the place is seen by the next turn.
+        place = {
+            "sequence": (last["sequence"] if last else 0) + 1,
+            "batch_id": waiting[0].batch_id,
+            "silver_versions": silver_versions(lake),
+        }
+        lake.insert_new(CLAIMS, place)
+
+
+def silver_versions(lake: Lake) -> dict[str, int]:
+    """Latest version of every silver table that exists."""
+    found = {table.name: lake.version(table) for table in SILVER}
+    return {name: version for name, version in found.items() if version is not None}
+
+
+def _update(lake: Lake, batch: Batch, state: str, after: tuple[str, ...], **changes: Any) -> Batch:
+    """Bring a batch into a state, unless another process has brought it further already."""
+    row = {**batch.row, **changes, "state": state}
+    before = ", ".join(f"'{name}'" for name in after)
+    lake.merge(BATCHES, lake.frame(BATCHES, [row]), update_when=f"t.state IN ({before})")
+    return replace(batch, state=state, row=row)
+
+
+def _batch(row: Row) -> Batch:
+    files = tuple(
+        SourceFile(
+            f["path"],
+            format_of(f["path"]) or "delta",
+            f["size"],
+            f["modified_at"].astimezone(UTC),
+            f["sha256"],
+        )
+        for f in row["files"]
+    )
+    return Batch(row["batch_id"], feed_named(row["feed"]), row["state"], files, row.asDict(recursive=True))
+
+
+def _file_row(file: SourceFile, rows: int | None) -> dict[str, Any]:
+    return {
+        "path": file.path,
+        "size": file.size,
+        "modified_at": file.modified_at,
+        "sha256": file.sha256,
+        "rows": rows,
+    }

@@ -1,0 +1,159 @@
+"""Running stages: what each needs is built here, and how it ended is written into the book."""
+
+import contextlib
+import importlib
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from shoal.config import Config, check_columns, load_config, row_changing, settings_hash
+from shoal.errors import ConfigError, ShoalError, bulleted
+from shoal.lake import Lake
+from shoal.progress import LogFormat, Progress
+from shoal.runs import Run, code_version, record_run
+from shoal.session import build_session
+from shoal.sources import feed_named
+from shoal.stages import Stage
+from shoal.tables import ALL, LAKE, SCHEMA_VERSION
+
+Job = Callable[[Lake, Config, Run], None]
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What the command line said."""
+
+    config_files: tuple[Path, ...] = ()
+    sets: tuple[str, ...] = ()
+    lake: str | None = None
+    as_of: date | None = None
+    run_id: str | None = None
+    inputs: tuple[tuple[str, str], ...] = ()  # (feed, path)
+    retry_refused: bool = False
+    verbose: bool = False
+    log_format: LogFormat = "text"
+
+
+def run_stages(stages: Sequence[Stage], arguments: Arguments, progress: Progress) -> None:
+    """Run stages in order; the first that fails ends the command, and what is published stays as it was.
+
+    Raises:
+        ShoalError: with its exit code; everything that can be checked before Spark starts was checked before.
+    """
+    config = load_config(arguments.config_files, arguments.sets, lake=arguments.lake)
+    check_columns(config)
+    _check_arguments(stages, arguments, config)
+    with opened_lake(config, stages[0].name, arguments, progress) as lake:
+        if lake.facts() == {} and stages[0].name != "ingest":
+            raise ConfigError(f"there is no lake at {lake.location} yet; `shoal ingest` makes one")
+        lake.check_schema(ALL)
+        if not lake.exists(LAKE):
+            lake.settle("schema_version", str(SCHEMA_VERSION), "made by this version")
+        run_id = arguments.run_id
+        for stage in stages:
+            run_id = run_stage(stage, lake, config, arguments, progress, run_id)
+
+
+def run_stage(
+    stage: Stage, lake: Lake, config: Config, arguments: Arguments, progress: Progress, run_id: str | None
+) -> str | None:
+    """Run one stage and write its row into ``ops.runs``; returns the run's id."""
+    job: Job = getattr(importlib.import_module(f"shoal.jobs.{stage.job}"), stage.job)
+    run = Run(
+        job=stage.name,
+        started_at=datetime.now(UTC),
+        as_of=arguments.as_of if stage.needs_as_of else None,
+        id=run_id if stage.needs_as_of else None,
+        inputs=arguments.inputs,
+        retry_refused=arguments.retry_refused,
+        tell=lambda kind, text: (
+            progress.warned(stage.name, text) if kind == "warning" else progress.said(stage.name, text)
+        ),
+    )
+    stamped = lake.stamped(job=stage.name, code_version=code_version(), settings=settings_hash(config)[:12])
+    started, error = time.monotonic(), None
+    try:
+        with progress.working(stage.name, stage.doc):
+            job(stamped, config, run)
+    except ShoalError as failure:
+        error = str(failure)
+        raise
+    except BaseException as failure:
+        error = f"{type(failure).__name__}: {failure}"[:2000]
+        raise
+    finally:
+        seconds = time.monotonic() - started
+        _record(stamped, config, run, seconds, error)
+    progress.ended(stage.name, run.outcome, run.rows, seconds)
+    return run.id
+
+
+def _record(lake: Lake, config: Config, run: Run, seconds: float, error: str | None) -> None:
+    """Write the run's row; where the job has failed, a second failure must not hide the first."""
+    guard = contextlib.suppress(Exception) if error else contextlib.nullcontext()
+    with guard:
+        record_run(
+            lake,
+            run,
+            seconds=seconds,
+            error=error,
+            settings=row_changing(config),
+            settings_hash=settings_hash(config),
+        )
+
+
+@contextlib.contextmanager
+def opened_lake(config: Config, name: str, arguments: Arguments, progress: Progress) -> Iterator[Lake]:
+    """A session and the lake in it; checkpoints of iterative fits are removed afterwards."""
+    quiet = not arguments.verbose
+    with progress.working(name, "starting Spark"):
+        spark = build_session(name, config.spark, quiet=quiet)
+    lake = Lake(spark, config.lake)
+    scratch = _checkpoints(lake)
+    try:
+        yield lake
+    finally:
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
+        spark.stop()
+
+
+def _checkpoints(lake: Lake) -> Path | None:
+    """Give iterative fits a place that every executor sees; returns it where it is ours to remove."""
+    context = lake.spark.sparkContext
+    if context.getCheckpointDir() is not None:
+        return None
+    if lake.location.startswith("catalog:") or "://" in lake.location:
+        root = lake.spark.conf.get("spark.sql.warehouse.dir") if lake.location.startswith("catalog:") else lake.location
+        context.setCheckpointDir(f"{root}/_checkpoints")
+        return None
+    folder = Path(tempfile.mkdtemp(prefix="shoal-checkpoints-"))
+    context.setCheckpointDir(folder.as_uri())
+    return folder
+
+
+def _check_arguments(stages: Sequence[Stage], arguments: Arguments, config: Config) -> None:
+    """Refuse what can be seen to be wrong without Spark, all at once."""
+    problems = []
+    if arguments.as_of is None and any(stage.needs_as_of for stage in stages):
+        first = next(stage.name for stage in stages if stage.needs_as_of)
+        problems.append(f"--as-of: required from {first} on; the first day that must not be seen, like 2011-12-10")
+    inputs = [*arguments.inputs, *((given.feed, given.path) for given in config.ingest.inputs)]
+    if stages[0].name == "ingest" and not inputs:
+        problems.append("--feed and --input: nothing to ingest; name a feed and its files, or set ingest.inputs")
+    for feed, path in inputs if stages[0].name == "ingest" else []:
+        try:
+            feed_named(feed)
+        except ConfigError as error:
+            problems.append(f"--feed: {error}")
+        if not any(sign in path for sign in "*?[{:") and not os.path.exists(path):
+            problems.append(f"--input: {path} does not exist")
+    if problems:
+        raise ConfigError(bulleted("cannot start:", problems))

@@ -1,0 +1,1 @@
+"""Numeric code that runs inside Spark tasks: numpy and Arrow only, and no knowledge of Spark."""

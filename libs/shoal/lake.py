@@ -1,0 +1,349 @@
+"""The only reader and writer of Delta tables.
+
+Every commit goes through one place, ``Lake._commit``: it stamps who wrote and why, retries lost races a bounded
+number of times, and tells an observer before and after, so that a test can list the commits of a pipeline and
+stop it at each.
+"""
+
+import json
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import and_
+from pathlib import Path
+from typing import Any
+
+from delta import exceptions as conflicts
+from delta.tables import DeltaTable
+from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructField, StructType
+
+from shoal.errors import LakeError
+from shoal.tables import LAKE, SCHEMA_VERSION, Table
+
+log = logging.getLogger(__name__)
+
+# Readers of every kind open tables of reader version 1: nothing here may raise it.
+_PROPERTIES = {
+    "delta.enableDeletionVectors": "false",
+    "delta.checkpointPolicy": "classic",
+    "delta.logRetentionDuration": "interval 30 days",
+    "delta.deletedFileRetentionDuration": "interval 7 days",
+}
+_TRIES = 6
+_CHANGES_NO_ROW = {
+    "OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "ADD COLUMNS",
+    "ADD CONSTRAINT", "DROP CONSTRAINT", "CHANGE COLUMN", "UPGRADE PROTOCOL", "CREATE TABLE",
+}  # fmt: skip
+_ROWS_PER_FILE = 2_000_000  # one changed day rewrites the files that hold it: keep them small enough
+
+
+def observe(moment: str, operation: str, table: str) -> None:
+    """Called "before" and "after" every commit to a table; a test puts its own in place to list or stop them."""
+
+
+@dataclass(frozen=True)
+class Lake:
+    """Tables under one folder, or under one catalog and name.
+
+    ``location`` is a folder (``lake``, ``s3a://bucket/lake``) or ``catalog:NAME``: ``catalog:main.shop`` keeps
+    ``silver.events`` as ``main.shop_silver.events``.
+    """
+
+    spark: SparkSession
+    location: str
+    stamp: Mapping[str, str] = field(default_factory=dict)  # goes into every commit's userMetadata
+    written: dict[str, int] = field(default_factory=dict)  # versions made through this object, by table
+
+    # -- reading -----------------------------------------------------------------------------------------------
+
+    def read(self, table: Table, version: int | None = None) -> DataFrame:
+        """Rows of a table as declared, now or at a version; no rows where the table was never written."""
+        if not self.exists(table):
+            return self.spark.createDataFrame([], table.schema)
+        reader = self.spark.read.format("delta")
+        if version is not None:
+            reader = reader.option("versionAsOf", version)
+        rows = reader.table(self.name_of(table)) if self._by_name else reader.load(self.path_of(table))
+        return table.select(rows)
+
+    def exists(self, table: Table) -> bool:
+        """True once the table was created."""
+        if self._by_name:
+            return self.spark.catalog.tableExists(self.name_of(table))
+        return DeltaTable.isDeltaTable(self.spark, self.path_of(table))
+
+    def version(self, table: Table) -> int | None:
+        """Latest version; null where the table does not exist."""
+        if not self.exists(table):
+            return None
+        return int(self._history(table, 1)[0]["version"])
+
+    def data_version(self, table: Table) -> int | None:
+        """Latest version that changed a row: OPTIMIZE and the like do not count."""
+        if not self.exists(table):
+            return None
+        for limit in (20, 1000, 1_000_000):
+            history = self._history(table, limit)
+            changed = [h["version"] for h in history if h["operation"] not in _CHANGES_NO_ROW]
+            if changed:
+                return int(changed[0])
+            if len(history) < limit:
+                break
+        return 0
+
+    def last_stamp(self, table: Table, key: str) -> tuple[int, str] | None:
+        """Version and value of the newest commit of a table whose stamp names ``key``."""
+        if not self.exists(table):
+            return None
+        for commit in self._history(table, 1000):
+            stamp = json.loads(commit["userMetadata"] or "{}")
+            if key in stamp:
+                return int(commit["version"]), str(stamp[key])
+        return None
+
+    def was_stamped(self, table: Table, key: str, value: str) -> bool:
+        """True where the newest commit whose stamp names ``key`` gave it this value."""
+        stamp = self.last_stamp(table, key)
+        return stamp is not None and stamp[1] == value
+
+    # -- writing -----------------------------------------------------------------------------------------------
+
+    def append(self, table: Table, rows: DataFrame, *, once: str) -> None:
+        """Add rows exactly once: a second append with the same ``once`` adds nothing.
+
+        Args:
+            once: names this append for ever, such as ``ingest/<batch_id>``.
+        """
+        arranged = self._arranged(table, rows)
+
+        def write() -> None:
+            options = {"txnAppId": once, "txnVersion": "1"}
+            self._save(table, arranged.write.mode("append").options(**options))
+
+        before = self.version(table)
+        if self._commit(table, "append", write) == before:
+            log.debug("%s: %s was already appended", table.name, once)
+
+    def replace(
+        self, table: Table, rows: DataFrame, *, where: str | None, stamp: Mapping[str, str] | None = None
+    ) -> None:
+        """Overwrite the rows that meet ``where`` (SQL; None means all), also when ``rows`` is empty."""
+        arranged = self._arranged(table, rows)
+
+        def write() -> None:
+            writer = arranged.write.mode("overwrite")
+            self._save(table, writer if where is None else writer.option("replaceWhere", where))
+
+        self._stamped(stamp)._commit(table, "replace", write)
+
+    def merge(
+        self,
+        table: Table,
+        rows: DataFrame,
+        *,
+        where: str | None = None,
+        update_when: str | None = "true",
+        delete_when: str | None = None,
+        insert_when: str = "true",
+    ) -> None:
+        """Bring rows in by key: ``t`` is the table, ``s`` the new rows in the conditions.
+
+        No row to bring in makes no commit; rows that match but change nothing do, so leave them out.
+
+        Args:
+            where: literal condition on ``t`` that bounds which partitions are read.
+            update_when: replaces a row of the same key; None never does.
+            delete_when: removes a row of the same key instead.
+            insert_when: adds a row whose key is new.
+        """
+        on = " AND ".join([f"t.{name} <=> s.{name}" for name in table.key] + ([f"({where})"] if where else []))
+        values: dict[str, str | Column] = {name: f"s.{name}" for name in table.names}
+
+        def write() -> None:
+            merge = self._delta(table).alias("t").merge(rows.alias("s"), on)
+            if delete_when is not None:
+                merge = merge.whenMatchedDelete(condition=delete_when)
+            if update_when is not None:
+                merge = merge.whenMatchedUpdate(condition=update_when, set=values)
+            merge.whenNotMatchedInsert(condition=insert_when, values=values).execute()
+
+        self._commit(table, "merge", write)
+
+    def insert_new(self, table: Table, row: Mapping[str, Any]) -> Row:
+        """Add one row unless its key is taken; returns the row that holds the key afterwards.
+
+        The compare-and-set of the lake: of two writers that claim the same key at once, one wins and both
+        learn who (two plain appends would both win).
+        """
+        self.merge(table, self.frame(table, [row]), update_when=None)
+        key = [F.col(name) == F.lit(row[name]) for name in table.key]
+        held = self.read(table).where(reduce(and_, key)).first()
+        assert held is not None, f"{table.name}: an inserted row is not there"
+        return held
+
+    def record(self, table: Table, rows: Sequence[Mapping[str, Any]], *, where: str | None = None) -> None:
+        """Write a few rows of the books: appended, or in place of those that meet ``where``."""
+        few = self.frame(table, rows)
+
+        def write() -> None:
+            writer = few.coalesce(1).write
+            mode = writer.mode("append") if where is None else writer.mode("overwrite").option("replaceWhere", where)
+            self._save(table, mode)
+
+        self._commit(table, "record", write)
+
+    def frame(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> DataFrame:
+        """A few rows as a DataFrame of the table; names left out are null."""
+        nullable = StructType([StructField(c.name, c.type, True) for c in table.columns])
+        return self.spark.createDataFrame([tuple(row.get(n) for n in table.names) for row in rows], nullable)
+
+    # -- the lake as a whole -----------------------------------------------------------------------------------
+
+    def facts(self) -> dict[str, str]:
+        """What was settled once for the whole lake: schema_version, time_zone, currency, tile_buckets."""
+        return {row["name"]: row["value"] for row in self.read(LAKE).collect()}
+
+    def settle(self, name: str, value: str, reason: str) -> str:
+        """Set a fact unless it is set already; returns the value that holds."""
+        return str(self.insert_new(LAKE, {"name": name, "value": value, "reason": reason})["value"])
+
+    def check_schema(self, tables: Sequence[Table]) -> None:
+        """Refuse a lake of a newer schema; give an older one the columns that have been added since.
+
+        Raises:
+            LakeError: the lake was made by a newer Shoal.
+        """
+        found = self.facts().get("schema_version")
+        if found is None:
+            return
+        if int(found) > SCHEMA_VERSION:
+            raise LakeError(
+                f"the lake {self.location} has schema version {found}, this Shoal knows {SCHEMA_VERSION}; "
+                "install the Shoal that wrote it or a newer one"
+            )
+        if int(found) < SCHEMA_VERSION:
+            for table in tables:
+                if self.exists(table):
+                    self._add_columns(table)
+            newer = {"name": "schema_version", "value": str(SCHEMA_VERSION), "reason": "upgraded"}
+            self.merge(LAKE, self.frame(LAKE, [newer]))
+
+    def stamped(self, **stamp: str) -> "Lake":
+        """The same lake, whose commits also carry ``stamp``."""
+        return self._stamped(stamp)
+
+    def path_of(self, table: Table) -> str:
+        """Folder of a table in a lake that is a folder."""
+        root = self.location if "://" in self.location else str(Path(self.location).absolute())
+        return f"{root.rstrip('/')}/{table.name.replace('.', '/')}"
+
+    def name_of(self, table: Table) -> str:
+        """Name of a table in SQL."""
+        layer, _, name = table.name.partition(".")
+        if self._by_name:
+            *catalog, prefix = self.location.removeprefix("catalog:").split(".")
+            return ".".join(f"`{part}`" for part in [*catalog, f"{prefix}_{layer}", name])
+        return f"delta.`{self.path_of(table)}`"
+
+    # -- within ------------------------------------------------------------------------------------------------
+
+    @property
+    def _by_name(self) -> bool:
+        return self.location.startswith("catalog:")
+
+    def _stamped(self, stamp: Mapping[str, str] | None) -> "Lake":
+        return replace(self, stamp={**self.stamp, **(stamp or {})})
+
+    def _delta(self, table: Table) -> DeltaTable:
+        if self._by_name:
+            return DeltaTable.forName(self.spark, self.name_of(table))
+        return DeltaTable.forPath(self.spark, self.path_of(table))
+
+    def _history(self, table: Table, limit: int) -> list[Row]:
+        return self._delta(table).history(limit).select("version", "operation", "userMetadata").collect()
+
+    def _save(self, table: Table, writer: Any) -> None:
+        writer = writer.format("delta").option("maxRecordsPerFile", _ROWS_PER_FILE)
+        if self._by_name:
+            writer.saveAsTable(self.name_of(table))
+        else:
+            writer.save(self.path_of(table))
+
+    def _arranged(self, table: Table, rows: DataFrame) -> DataFrame:
+        """Declared columns, gathered by partition and sorted inside files."""
+        declared = table.select(rows)
+        if table.partition_by and table.partition_by != ("run_id",) and table.partition_by != ("batch_id",):
+            declared = declared.hint("rebalance", *(F.col(name) for name in table.partition_by))
+        if table.sort_by:
+            declared = declared.sortWithinPartitions(*table.partition_by, *table.sort_by)
+        return declared
+
+    def _commit(self, table: Table, operation: str, write: Callable[[], None]) -> int | None:
+        """Do one commit, again after a lost race; returns the table's version afterwards."""
+        self._create(table)
+        observe("before", operation, table.name)
+        self.spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps(dict(self.stamp)))
+        try:
+            _with_retries(table, write)
+        finally:
+            self.spark.conf.unset("spark.databricks.delta.commitInfo.userMetadata")
+        version = self.version(table)
+        if version is not None:
+            self.written[table.name] = version
+        observe("after", operation, table.name)
+        return version
+
+    def _create(self, table: Table) -> None:
+        if self.exists(table):
+            return
+        observe("before", "create", table.name)
+        if self._by_name:
+            database = self.name_of(table).rpartition(".")[0]
+            self.spark.sql(f"CREATE DATABASE IF NOT EXISTS {database}")
+        creation = DeltaTable.createIfNotExists(self.spark).comment(table.doc)
+        creation = creation.tableName(self.name_of(table)) if self._by_name else creation.location(self.path_of(table))
+        for column in table.columns:
+            creation = creation.addColumn(column.name, column.type, nullable=not column.required, comment=column.doc)
+        for name, condition in table.constraints.items():
+            creation = creation.property(f"delta.constraints.{name}", condition)
+        for name, value in {**_PROPERTIES, **_statistics(table)}.items():
+            creation = creation.property(name, value)
+        creation = creation.partitionedBy(*table.partition_by) if table.partition_by else creation
+        _with_retries(table, lambda: creation.execute())
+        observe("after", "create", table.name)
+
+    def _add_columns(self, table: Table) -> None:
+        """Give a table of an older schema its new columns; rows that stand keep null in them."""
+        there = {column.name for column in self._delta(table).toDF().schema}
+        added = [column for column in table.columns if column.name not in there]
+        if added:
+            columns = ", ".join(
+                f"`{c.name}` {c.type.simpleString()} COMMENT '{c.doc.replace(chr(39), chr(39) * 2)}'" for c in added
+            )
+            self.spark.sql(f"ALTER TABLE {self.name_of(table)} ADD COLUMNS ({columns})")
+
+
+def _statistics(table: Table) -> dict[str, str]:
+    """No least and greatest values of personal columns in the log, where an erasure would not reach them."""
+    return {"delta.dataSkippingStatsColumns": ",".join(table.statistics_columns)}
+
+
+def _with_retries(table: Table, write: Callable[[], object]) -> None:
+    """Run a write that may lose a race, a bounded number of times, with a growing and random pause."""
+    for attempt in range(1, _TRIES + 1):
+        try:
+            write()
+            return
+        except conflicts.DeltaConcurrentModificationException as error:
+            if attempt == _TRIES:
+                raise LakeError(
+                    f"{table.name}: lost {_TRIES} races against other writers; run the command again"
+                ) from error
+            pause = random.uniform(0.5, 1.0) * 2**attempt / 8
+            log.info("%s: another writer was first, trying again in %.1f s", table.name, pause)
+            time.sleep(pause)

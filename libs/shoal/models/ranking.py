@@ -1,0 +1,200 @@
+"""How good ranked lists are: nDCG, recall and coverage against what users bought afterwards."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from math import log2
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from shoal.models.metric import Metric
+from shoal.models.recommend import fit, owned, popular, popular_limit, recommend, strengths
+from shoal.params import RecommendParams
+
+Z_95 = 1.959963984540054  # of the normal distribution: 95 % lie within this many standard deviations
+
+NEW = (
+    "bought for the first time in the last {days} days; users and items known before; "
+    "pairs bought before are removed from lists and relevance"
+)
+AGAIN = (
+    "bought in the last {days} days, first or again; users and items known before; "
+    "pairs bought before are kept: not comparable with als and popularity"
+)
+_TOO_FEW = "; fewer than {pairs} user-item pairs: not fitted"
+
+
+def evaluate(recommendations: DataFrame, relevant: DataFrame, k: int) -> DataFrame:
+    """How well each user's first ``k`` items meet what was relevant to that user.
+
+    Binary relevance: nDCG is the sum of 1 / log2(rank + 1) over the hits (Jarvelin, Kekalainen 2002),
+    divided by the same sum for a list that starts with all relevant items, of which there are min(k,
+    relevant). A user without a list scores 0; a user to whom nothing was relevant is left out.
+
+    Args:
+        recommendations: ``user_id``, ``item_id``, ``rank`` from 1.
+        relevant: ``user_id``, ``item_id``.
+        k: length of the list that is looked at.
+
+    Returns:
+        ``user_id``, ``relevant`` (items), ``hits``, ``ndcg`` and ``recall`` (hits / relevant), both within
+        0..1.
+    """
+    wanted = relevant.select("user_id", "item_id").distinct()
+    shown = recommendations.where(F.col("rank") <= k).select("user_id", "item_id", "rank")
+    gain = F.coalesce(1 / F.log2(F.col("rank") + 1), F.lit(0.0))
+    return (
+        wanted.join(shown, ["user_id", "item_id"], how="left")
+        .groupBy("user_id")
+        .agg(F.count(F.lit(1)).alias("relevant"), F.count("rank").alias("hits"), F.sum(gain).alias("gain"))
+        .select(
+            "user_id",
+            "relevant",
+            "hits",
+            (F.col("gain") / _ideal_gain(F.col("relevant"), k)).alias("ndcg"),
+            (F.col("hits") / F.col("relevant")).alias("recall"),
+        )
+    )
+
+
+def _ideal_gain(relevant: Column, k: int) -> Column:
+    """The gain of a list of ``k`` that starts with all relevant items."""
+    sums = [sum(1 / log2(rank + 1) for rank in range(1, n + 1)) for n in range(1, k + 1)]
+    return F.element_at(F.array(*(F.lit(value) for value in sums)), F.least(F.lit(k), relevant).cast("int"))
+
+
+def compare(
+    recommendations: Mapping[str, DataFrame], relevant: DataFrame, allowed_items: DataFrame, k: int, note: str
+) -> list[Metric]:
+    """Measure each model's lists on the same users.
+
+    Args:
+        recommendations: lists by the model's name, as for :func:`evaluate`.
+        relevant: ``user_id``, ``item_id``; its users are those measured.
+        allowed_items: ``item_id`` of what could be recommended, one row each.
+        k: length of the list that is looked at.
+        note: the protocol, for readers.
+
+    Returns:
+        Per model ``ndcg@k`` and ``recall@k`` (means over users), ``coverage@k`` (share of the allowed items
+        that are in any list) and ``users``; None where there is no user or no item. Where both are given,
+        the mean difference of nDCG per user ``als - popularity`` with the ends of its normal 95 % interval.
+    """
+    items = allowed_items.count()
+    metrics = []
+    for model, lists in recommendations.items():
+        means = evaluate(lists, relevant, k).agg(F.avg("ndcg"), F.avg("recall"), F.count(F.lit(1))).first()
+        assert means is not None, "an aggregate has one row"
+        ndcg, recall, users = means
+        listed = (
+            lists.where(F.col("rank") <= k)
+            .join(relevant, "user_id", how="left_semi")
+            .join(allowed_items, "item_id", how="left_semi")
+        )
+        covered = listed.select("item_id").distinct().count()
+        metrics += [
+            Metric(model, f"ndcg@{k}", _rounded(ndcg), note),
+            Metric(model, f"recall@{k}", _rounded(recall), note),
+            Metric(model, f"coverage@{k}", _rounded(covered / items) if items and users else None, note),
+            Metric(model, "users", float(users), note),
+        ]
+    if {"als", "popularity"} <= {*recommendations}:
+        metrics += _difference(recommendations["als"], recommendations["popularity"], relevant, k, note)
+    return metrics
+
+
+def _difference(als: DataFrame, popularity: DataFrame, relevant: DataFrame, k: int, note: str) -> list[Metric]:
+    """By how much ALS beats popularity for the same user, on average."""
+    ours = evaluate(als, relevant, k).select("user_id", "ndcg")
+    theirs = evaluate(popularity, relevant, k).select("user_id", F.col("ndcg").alias("baseline"))
+    gap = F.col("ndcg") - F.col("baseline")
+    row = ours.join(theirs, "user_id", how="inner").agg(F.avg(gap), F.stddev_samp(gap), F.count(gap)).first()
+    assert row is not None, "an aggregate has one row"
+    mean, deviation, users = row
+    margin = None if deviation is None else Z_95 * deviation / users**0.5
+    name = f"ndcg@{k} als - popularity"
+    note = f"{note}; paired per user, normal 95 % interval"
+    return [
+        Metric("als", name, _rounded(mean), note),
+        Metric("als", f"{name} low", None if margin is None else _rounded(mean - margin), note),
+        Metric("als", f"{name} high", None if margin is None else _rounded(mean + margin), note),
+    ]
+
+
+def _rounded(value: float | None) -> float | None:
+    """Nine digits: sums of doubles in another order differ beyond."""
+    return None if value is None else round(value, 9)
+
+
+def time_split(user_item_days: DataFrame, *, as_of: date, test_days: int) -> tuple[DataFrame, DataFrame]:
+    """What was known ``test_days`` before ``as_of``, and what was bought from then until ``as_of``.
+
+    Returns:
+        The tiles before the cut, and the pairs (``user_id``, ``item_id``) bought on or after it.
+    """
+    cut, day = F.lit(as_of - timedelta(days=test_days)), F.col("event_date")
+    later = user_item_days.where((day >= cut) & (day < F.lit(as_of)) & (F.col("purchases") > 0))
+    return user_item_days.where(day < cut), later.select("user_id", "item_id").distinct()
+
+
+def bought_before(train: DataFrame, allowed_items: DataFrame, k: int) -> DataFrame:
+    """Each user's own purchases, most often bought first, ties by the latest day and then by item_id.
+
+    Returns:
+        ``user_id``, ``item_id``, ``rank`` up to ``k``.
+    """
+    counts = (
+        train.where(F.col("purchases") > 0)
+        .join(allowed_items, "item_id", how="left_semi")
+        .groupBy("user_id", "item_id")
+        .agg(F.sum("purchases").alias("times"), F.max("event_date").alias("last"))
+    )
+    order = Window.partitionBy("user_id").orderBy(F.desc("times"), F.desc("last"), "item_id")
+    ranked = counts.withColumn("rank", F.row_number().over(order)).where(F.col("rank") <= k)
+    return ranked.select("user_id", "item_id", "rank")
+
+
+def measure(user_item_days: DataFrame, items: DataFrame, as_of: date, params: RecommendParams) -> list[Metric]:
+    """Fit on what was known ``test_days`` before ``as_of`` and measure on what was bought since.
+
+    ``als`` (filled by popularity, as published) and ``popularity`` are measured on what is new to the user,
+    whatever ``exclude_owned`` says: pairs bought before are removed from the lists and from what counts as
+    relevant. ``bought_before``, what the user bought most often, is measured on all purchases: where it is
+    strong, people buy the same things again. Users and items without a tile before the cut are left out of
+    all.
+
+    Args:
+        user_item_days: rows of ``features.user_item_days``.
+        items: allowed ``item_id`` and, where there are variants, ``item_group_id``.
+        as_of: first shop-local day that must not be seen.
+        params: the list's settings; lists are as long as ``k``.
+
+    Returns:
+        Metrics of als, popularity and bought_before; those of als are None where it could not be fitted.
+    """
+    k, cut = params.k, as_of - timedelta(days=params.test_days)
+    params = params.model_copy(update={"top_n": k, "exclude_owned": True})
+    train, bought = time_split(user_item_days, as_of=as_of, test_days=params.test_days)
+    known = items.join(train, "item_id", how="left_semi").checkpoint()
+    known_ids = known.select("item_id").distinct()
+    known_users_bought = bought.join(train, "user_id", how="left_semi")
+    again = known_users_bought.join(known_ids, "item_id", how="left_semi").checkpoint()
+    before = owned(train, as_of=cut).checkpoint()
+    new = again.join(before, ["user_id", "item_id"], how="left_anti").checkpoint()
+    users = new.select("user_id").distinct()
+    limit = popular_limit(before, known, params)
+    favourites = popular(train, known, as_of=cut, days=params.popularity_days, limit=limit).checkpoint()
+    fitted = fit(strengths(train, as_of=cut, params=params), params)
+    lists = {"popularity": recommend(None, users, favourites, before, known, params).checkpoint()}
+    if fitted is not None:
+        lists["als"] = recommend(fitted, users, favourites, before, known, params).checkpoint()
+    note = NEW.format(days=params.test_days)
+    metrics = compare(lists, new, known_ids, k, note)
+    if fitted is None:
+        metrics += _unfitted(("ndcg", "recall", "coverage"), k, note, params.min_interactions)
+    repeats = {"bought_before": bought_before(train, known_ids, k)}
+    return [*metrics, *compare(repeats, again, known_ids, k, AGAIN.format(days=params.test_days))]
+
+
+def _unfitted(names: Sequence[str], k: int, note: str, pairs: int) -> list[Metric]:
+    return [Metric("als", f"{name}@{k}", None, note + _TOO_FEW.format(pairs=pairs)) for name in names]

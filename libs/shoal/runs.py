@@ -1,0 +1,185 @@
+"""The book of what ran: ``ops.runs``. The features stage opens a run; the later stages join it."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any
+
+from pyspark.sql import Row
+
+import shoal
+from shoal.errors import ConfigError, GateError
+from shoal.lake import Lake
+from shoal.tables import METRICS, RUNS
+
+
+@dataclass
+class Run:
+    """One run of one job, as the job sees it, and what it leaves in the book."""
+
+    job: str
+    started_at: datetime  # UTC
+    as_of: date | None = None
+    id: str | None = None
+    inputs: tuple[tuple[str, str], ...] = ()  # (feed, path) of --feed and --input
+    retry_refused: bool = False
+    versions_read: dict[str, int] = field(default_factory=dict)
+    previous_seq: int | None = None  # release that was current when the run was opened
+    rows: int | None = None
+    outcome: str = "done"
+    warnings: list[str] = field(default_factory=list)
+    tell: Callable[[str, str], None] = print  # shows a note or a warning at once
+
+    @property
+    def day(self) -> date:
+        """``as_of``, which every stage from features on has."""
+        assert self.as_of is not None, f"{self.job} was started without as_of"
+        return self.as_of
+
+    @property
+    def key(self) -> str:
+        """The run's id, once it is open."""
+        assert self.id is not None, f"{self.job} has not joined a run"
+        return self.id
+
+    @property
+    def slice(self) -> str:
+        """Condition that picks this run's rows of a gold or features table."""
+        return f"run_id = '{self.key}'"
+
+    def warn(self, sentence: str) -> None:
+        """Say something that a person should look at; the run goes on."""
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
+            self.tell("warning", sentence)
+
+    def stand_in(self, sentence: str, strict: bool) -> None:
+        """Say that a model is missing or poorer than asked for, and what stands in; with ``strict``, stop.
+
+        Raises:
+            GateError: ``strict`` was set.
+        """
+        if strict:
+            raise GateError(f"{sentence} (strict is set)")
+        self.warn(sentence)
+
+    def note(self, sentence: str) -> None:
+        """Say something worth knowing."""
+        self.tell("note", sentence)
+
+    def nothing_new(self, sentence: str) -> None:
+        """Say that there was nothing to do."""
+        self.outcome = "nothing new"
+        self.note(sentence)
+
+
+def run_id_of(as_of: date, settings_hash: str, versions: Mapping[str, int]) -> str:
+    """``as_of`` and twelve hex digits: the same settings, code and silver make the same run."""
+    said = json.dumps([str(as_of), settings_hash, code_version(), sorted(versions.items())])
+    return f"{as_of}-{hashlib.sha256(said.encode()).hexdigest()[:12]}"
+
+
+@cache
+def code_version() -> str:
+    """Package version, and a hash of its files so that a development tree tells its states apart."""
+    digest = hashlib.sha256()
+
+    def add(entry: Traversable, name: str) -> None:
+        if entry.is_dir():
+            for child in sorted(entry.iterdir(), key=lambda c: c.name):
+                if child.name != "__pycache__":
+                    add(child, f"{name}/{child.name}")
+        elif name.endswith(".py"):
+            digest.update(name.encode() + b"\0" + entry.read_bytes())
+
+    for package in ("shoal", "shoal.jobs"):
+        root = files(package)
+        for child in sorted(root.iterdir(), key=lambda c: c.name):
+            if child.name not in {"jobs", "conf", "__pycache__"}:  # inside the wheel they lie in shoal/
+                add(child, f"{package}/{child.name}")
+    return f"{shoal.__version__}+{digest.hexdigest()[:12]}"
+
+
+def join_run(lake: Lake, run: Run, settings_hash: str) -> bool:
+    """Find the open run of this day and these settings, or the one that was asked for, and pin its versions.
+
+    Returns:
+        False when this job was already done in that run.
+
+    Raises:
+        ConfigError: there is no such run; says how to open one.
+    """
+    rows = lake.read(RUNS).where("job = 'features' AND outcome = 'done'").collect()
+    fitting = [
+        row for row in rows
+        if (row["run_id"] == run.id if run.id else row["as_of"] == run.day and row["settings_hash"] == settings_hash)
+    ]  # fmt: skip
+    if not fitting:
+        wanted = f"run {run.id}" if run.id else f"run for {run.day} with these settings"
+        raise ConfigError(f"there is no {wanted} in {lake.location}; `shoal features --as-of {run.day}` opens one")
+    opened = max(fitting, key=lambda row: row["started_at"])
+    adopt(run, opened)
+    return not is_done(lake, run)
+
+
+def opened(lake: Lake, run_id: str) -> Row | None:
+    """The row with which the features stage opened a run; None if it has not."""
+    return lake.read(RUNS).where(f"job = 'features' AND outcome = 'done' AND run_id = '{run_id}'").first()
+
+
+def adopt(run: Run, opened: Row) -> None:
+    """Take over what the features stage has fixed."""
+    run.id, run.as_of = opened["run_id"], opened["as_of"]
+    run.versions_read = dict(opened["versions_read"])
+    run.previous_seq = opened["previous_seq"]
+
+
+def is_done(lake: Lake, run: Run) -> bool:
+    """True when this job already ended well in this run."""
+    done = lake.read(RUNS).where(f"job = '{run.job}' AND run_id = '{run.key}' AND outcome = 'done'")
+    return not done.isEmpty()
+
+
+def record_run(
+    lake: Lake,
+    run: Run,
+    *,
+    seconds: float,
+    error: str | None,
+    settings: Mapping[str, Any],
+    settings_hash: str,
+) -> None:
+    """Write the run's row."""
+    row = {
+        "run_id": run.id,
+        "job": run.job,
+        "as_of": run.as_of,
+        "started_at": run.started_at,
+        "seconds": seconds,
+        "outcome": "failed" if error else run.outcome,
+        "rows": run.rows,
+        "versions_read": run.versions_read,
+        "versions_written": dict(lake.written),
+        "previous_seq": run.previous_seq,
+        "warnings": run.warnings,
+        "error": error,
+        "settings_hash": settings_hash,
+        "settings": json.dumps(settings, sort_keys=True),
+        "code_version": code_version(),
+    }
+    lake.record(RUNS, [row])
+
+
+def record_metrics(lake: Lake, run: Run, stage: str, measured: Sequence[tuple[str, Any]]) -> None:
+    """Write a stage's metrics, in place of those an earlier try has left.
+
+    Args:
+        measured: pairs of entry name and ``models.metric.Metric``.
+    """
+    rows = [{"run_id": run.key, "stage": stage, "entry": entry, **vars(metric)} for entry, metric in measured]
+    lake.record(METRICS, rows, where=f"{run.slice} AND stage = '{stage}'")

@@ -1,0 +1,82 @@
+"""What a feed declares: its raw columns, how they become events, and its own row rules. No machinery."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from shoal.tables import Rule, Table, bronze
+
+Form = Literal["text", "integer", "decimal", "time"]
+
+
+@dataclass(frozen=True)
+class RawColumn:
+    """A column as the shop exports it."""
+
+    name: str
+    form: Form  # its one text form in bronze, the same from every file format
+    doc: str
+    required: bool = True  # a file without it is refused
+    time_formats: tuple[str, ...] = ()  # tried in order, after ISO 8601
+
+
+@dataclass(frozen=True)
+class Feed:
+    """One kind of foreign data.
+
+    ``mapping`` gives SQL over the raw columns for columns of ``silver.events``; columns left out are null.
+    ``$zone`` and ``$currency`` in it stand for the feed's time zone and the shop's currency.
+    """
+
+    name: str
+    doc: str
+    columns: tuple[RawColumn, ...]
+    mapping: dict[str, str]
+    natural_key: tuple[str, ...]  # raw columns that tell events apart where the feed gives no id
+    repeats_are_real: bool  # identical rows of one file are different events
+    time_zone: str | None  # of times that carry no zone; None: every time carries one or counts from 1970 UTC
+    currency: str | None  # None: the rows say it, or there is no money
+    event_id: str | None = None  # SQL over the raw columns for the feed's own id
+    rules: tuple[Rule, ...] = ()  # beside those of silver.events; raw columns as raw.<name>
+    multi_line: bool = False  # quoted text may hold line breaks: files are then read whole, by one task each
+
+    @property
+    def table(self) -> Table:
+        """The bronze table of this feed."""
+        return bronze(self.name, [(column.name, column.doc) for column in self.columns])
+
+    @property
+    def row_rules(self) -> list[Rule]:
+        """The feed's own rules, and that each raw value has the form its column declares."""
+        return [
+            Rule("the row fits its header", "raw.malformed IS NULL"),
+            *(rule for column in self.columns for rule in _form_rules(column)),
+            *self.rules,
+        ]
+
+
+def _form_rules(column: RawColumn) -> list[Rule]:
+    value = f"raw.{column.name}"
+    match column.form:
+        case "integer":
+            return [
+                Rule(
+                    f"{column.name} is a whole number",
+                    f"{value} IS NULL OR try_cast({value} AS BIGINT) IS NOT NULL",
+                )
+            ]
+        case "decimal":
+            return [
+                Rule(
+                    f"{column.name} is a number",
+                    f"{value} IS NULL OR try_cast({value} AS DECIMAL(18, 6)) IS NOT NULL",
+                )
+            ]
+        case "time":
+            return [
+                Rule(
+                    f"{column.name} is a time",
+                    f"{value} IS NULL OR try_cast({value} AS TIMESTAMP) IS NOT NULL",
+                )
+            ]
+        case "text":
+            return []

@@ -1,0 +1,115 @@
+"""bronze.<feed> -> candidate events: a feed's mapping carried out."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from shoal.sources.feed import Feed
+from shoal.tables import EVENTS, Rule
+from shoal.tables.vocabulary import MONEY
+
+# Given by ingest and validate themselves, so that no row can break a rule about them.
+GIVEN = {"event_id", "event_date", "delivered_at", "is_deleted", "source", "batch_id", "content_hash"}
+# How an event came here, not what it says.
+_PROVENANCE = {"event_id", "delivered_at", "source", "batch_id", "content_hash"}
+_SEPARATOR = "\x1f"
+_ID_LENGTH = 32  # hex digits: 128 bits
+
+
+@dataclass(frozen=True)
+class Shop:
+    """What the lake has settled about the shop."""
+
+    time_zone: str
+    currency: str | None  # None: no feed has brought money yet
+
+
+def candidate_events(raw: DataFrame, feed: Feed, shop: Shop, *, duplicate_lines: Literal["keep", "drop"]) -> DataFrame:
+    """Raw rows as events, good and bad alike.
+
+    Args:
+        raw: rows of ``bronze.<feed>``.
+        duplicate_lines: whether identical rows of one file are different events, where the feed says they may be.
+
+    Returns:
+        Columns of ``silver.events`` and, for the books, ``raw`` (the bronze row), ``source_file`` and ``position``.
+        What could not be read is null.
+    """
+    rows = raw.withColumn("raw", F.struct(*feed.table.names))
+    mapped = rows.select(
+        "raw", "source_file", "position", "batch_id", "delivered_at", "extra",
+        _event_id(feed, duplicate_lines).alias("event_id"),
+        *(
+            F.expr(_filled(feed.mapping[c.name], feed, shop)).cast(c.type).alias(c.name)
+            if c.name in feed.mapping
+            else F.lit(None).cast(c.type).alias(c.name)
+            for c in EVENTS.columns
+            if c.name not in {*GIVEN, "extra", "amount_base"} - {"is_deleted"}
+        ),
+    )  # fmt: skip
+    completed = mapped.select(
+        "*",
+        F.to_date(F.from_utc_timestamp("event_time", shop.time_zone)).alias("event_date"),
+        (F.col("quantity") * F.col("unit_price")).try_cast(MONEY).alias("amount_base"),
+        F.lit(feed.name).alias("source"),
+    )
+    return completed.select(
+        *(c for c in completed.columns if c not in {"is_deleted", "order_id"}),
+        F.coalesce("is_deleted", F.lit(False)).alias("is_deleted"),
+        _order_id().alias("order_id"),
+    ).withColumn("content_hash", _content_hash())
+
+
+def row_rules(feed: Feed, shop: Shop) -> list[Rule]:
+    """Every rule a candidate event must keep: the table's and the feed's, judged together."""
+    derived = re.compile(rf"^({'|'.join(GIVEN)}|amount_base) ")
+    money = "unit_price IS NULL OR currency IS NULL" if shop.currency is None else f"currency = '{shop.currency}'"
+    return [
+        *(rule for rule in EVENTS.row_rules if not derived.match(rule.name)),
+        Rule("currency is the shop's", money),
+        Rule("the amount fits", "quantity IS NULL OR unit_price IS NULL OR amount_base IS NOT NULL"),
+        *feed.row_rules,
+    ]
+
+
+def currency_of(feed: Feed) -> Column:
+    """What each raw row itself names as its currency; null where it names none."""
+    if "currency" not in {column.name for column in feed.columns}:
+        return F.lit(None).cast("string")
+    return F.upper(F.trim("currency"))
+
+
+def _filled(expression: str, feed: Feed, shop: Shop) -> str:
+    currency = f"'{shop.currency}'" if shop.currency else "CAST(NULL AS STRING)"
+    return expression.replace("$zone", f"'{feed.time_zone}'").replace("$currency", currency)
+
+
+def _event_id(feed: Feed, duplicate_lines: Literal["keep", "drop"]) -> Column:
+    """The feed's own id, else a hash of source, natural key and ordinal; a malformed row is its own key."""
+    key = [F.coalesce(F.col(f"`{name}`"), F.lit("\x00")) for name in feed.natural_key]
+    if feed.repeats_are_real and duplicate_lines == "keep":
+        alike = Window.partitionBy("source_file", *(F.col(f"`{n}`") for n in feed.natural_key), "malformed")
+        ordinal = (F.row_number().over(alike.orderBy("position")) - 1).cast("string")
+    else:
+        ordinal = F.lit("")
+    text = F.concat_ws(_SEPARATOR, F.lit(feed.name), *key, F.coalesce("malformed", F.lit("")), ordinal)
+    hashed = F.substring(F.sha2(text, 256), 1, _ID_LENGTH)
+    return hashed if feed.event_id is None else F.coalesce(F.expr(feed.event_id), hashed)
+
+
+def _order_id() -> Column:
+    """The feed's; where it has none, what one person bought at one moment is one order."""
+    buyer = F.coalesce("user_id", "visitor_id", "event_id")
+    made_up = F.when(F.col("event_type") == "purchase", F.concat_ws("@", buyer, "event_time"))
+    return F.coalesce("order_id", made_up)
+
+
+def _content_hash() -> Column:
+    """A hash of what the event says; rows that could not be read also say what they came as."""
+    columns = [c.name for c in EVENTS.columns if c.name not in {*_PROVENANCE, "extra"}]
+    unread = F.when(F.col("event_time").isNull() | F.col("event_type").isNull(), F.to_json("raw"))
+    said = F.to_json(F.struct(*columns, F.array_sort(F.map_entries("extra")).alias("extra"), unread.alias("raw")))
+    return F.substring(F.sha2(said, 256), 1, _ID_LENGTH)

@@ -1,0 +1,126 @@
+"""What the current release says, for people who want to look before they query."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pyspark.sql import Row
+from pyspark.sql import functions as F
+
+from shoal import releases
+from shoal.lake import Lake
+from shoal.tables import (
+    BATCHES,
+    EVENTS,
+    ITEMS,
+    METRICS,
+    PROPENSITIES,
+    RECOMMENDATIONS,
+    SEGMENT_PROFILES,
+    SEGMENTS,
+    Table,
+)
+from shoal.tools import as_table
+
+_PEOPLE = 3
+_SHOWN_METRICS = {
+    "propensity": ("auc", "lift@decile1", "lift_ceiling", "log_loss", "calibration_slope", "mean_predicted",
+                   "mean_observed"),
+    "segments": ("silhouette", "k"),
+}  # fmt: skip
+
+
+def summary(lake: Lake) -> str:
+    """Segments, propensities, three users with their history and lists, and how good the models are."""
+    book = releases.history(lake)
+    shown = releases.current(book)
+    if shown is None:
+        return f"nothing was released in {lake.location} yet; `shoal pipeline` does"
+    run_id = shown["run_id"]
+    parts = [
+        f"Release {shown['seq']}: run {run_id}, what was known before {shown['as_of']}",
+        _came_in(lake),
+        _segments(lake, run_id),
+        _deciles(lake, run_id),
+        _people(lake, run_id),
+        _metrics(lake, run_id),
+        *([_listed("What stood in for models", shown["fallbacks"])] if shown["fallbacks"] else []),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _of_run(lake: Lake, table: Table, run_id: str) -> Any:
+    return lake.read(table).where(F.col("run_id") == F.lit(run_id))
+
+
+def _listed(title: str, lines: Sequence[str]) -> str:
+    return "\n".join([title, *(f"  {line}" for line in lines)])
+
+
+def _came_in(lake: Lake) -> str:
+    rows = lake.read(BATCHES).orderBy("sequence").collect()
+    names = ["feed", "state", "rows_in", "rows_accepted", "rows_rejected", "rows_duplicate"]
+    return as_table(names, [[row[name] for name in names] for row in rows], title="What came in")
+
+
+def _segments(lake: Lake, run_id: str) -> str:
+    rows = _of_run(lake, SEGMENT_PROFILES, run_id).orderBy("segmentation", "segment_rank").collect()
+    table = [
+        [r["segment_name"], r["users"], f"{r['user_share']:.0%}", _share(r["net_spend_share"]), r["marks"]]
+        for r in rows
+    ]
+    return as_table(["segment", "users", "of users", "of spend", "what marks it"], table, title="Segments")
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.0%}"
+
+
+def _deciles(lake: Lake, run_id: str) -> str:
+    scored = _of_run(lake, PROPENSITIES, run_id).groupBy("target", "decile")
+    rows = scored.agg(
+        F.count("*").alias("users"), F.avg("probability").alias("mean"), F.min("probability").alias("least")
+    )
+    table = [
+        [r["target"], r["decile"], r["users"], f"{r['mean']:.1%}", f"{r['least']:.1%}"]
+        for r in rows.orderBy("target", "decile").where("decile IN (1, 2, 5, 10)").collect()
+    ]
+    return as_table(["target", "decile", "users", "mean probability", "at least"], table, title="Propensities")
+
+
+def _people(lake: Lake, run_id: str) -> str:
+    """One user each of the first segments: what they bought last, and what they are offered."""
+    segments = _of_run(lake, SEGMENTS, run_id).where("segment_rank <= 3")
+    lists = _of_run(lake, RECOMMENDATIONS, run_id)
+    names = lake.read(ITEMS).where("valid_to IS NULL").select("item_id", "title")
+    with_list = segments.join(lists.where("source = 'als'").select("user_id").distinct(), on="user_id", how="left_semi")
+    chosen = with_list.groupBy("segment_rank").agg(
+        F.min("user_id").alias("user_id"), F.first("segment_name").alias("name")
+    )
+    parts = []
+    for row in chosen.orderBy("segment_rank").limit(_PEOPLE).collect():
+        bought = lake.read(EVENTS).where(
+            (F.col("user_id") == row["user_id"]) & F.expr("event_type = 'purchase' AND line_kind = 'goods'")
+        )
+        history = bought.groupBy("item_id").agg(F.max("event_time").alias("at"), F.max("item_title").alias("title"))
+        recent = history.orderBy(F.desc("at"), "item_id").limit(5).collect()
+        offered = lists.where(F.col("user_id") == row["user_id"]).join(names, on="item_id", how="left")
+        offers = offered.orderBy("list_name", "rank").limit(5).collect()
+        lines = [[_name(b), _name(o)] for b, o in _pairs(recent, offers)]
+        parts.append(as_table(["bought last", "recommended"], lines, title=f"User {row['user_id']} ({row['name']})"))
+    return "\n\n".join(parts)
+
+
+def _pairs(left: Sequence[Row], right: Sequence[Row]) -> list[tuple[Row | None, Row | None]]:
+    length = max(len(left), len(right))
+    return [(left[i] if i < len(left) else None, right[i] if i < len(right) else None) for i in range(length)]
+
+
+def _name(row: Row | None) -> str:
+    return "" if row is None else f"{row['title'] or row['item_id']}"
+
+
+def _metrics(lake: Lake, run_id: str) -> str:
+    rows = _of_run(lake, METRICS, run_id).orderBy("stage", "entry", "metric", "model").collect()
+    wanted = [r for r in rows if r["stage"] not in _SHOWN_METRICS or r["metric"] in _SHOWN_METRICS[r["stage"]]]
+    table = [[f"{r['stage']}.{r['entry']}", r["metric"], r["model"], r["value"]] for r in wanted]
+    return as_table(["of", "metric", "model", "value"], table, title="How good the models are, beside their baselines")

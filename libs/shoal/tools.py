@@ -1,0 +1,179 @@
+"""What the tools of the command line do with an open lake or session."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from shoal import releases
+from shoal.errors import ConfigError, DataError
+from shoal.lake import Lake
+from shoal.quality.rows import reasons
+from shoal.releases import open_views
+from shoal.sources import feed_named
+from shoal.sources.listing import find_files
+from shoal.sources.mapping import Shop, candidate_events, row_rules
+from shoal.sources.readers import check_columns, raw_rows
+
+MOST_ROWS = 10_000  # a table that is printed passes through this process
+_SHOWN = 10
+_KEEPS_ROLLBACKS = 5
+
+
+def query_lake(lake: Lake, query: str, form: str) -> str:
+    """The answer to a query over the public views, as a table, CSV or JSON.
+
+    Raises:
+        ConfigError: the query cannot be run, or has more than ``MOST_ROWS`` rows.
+    """
+    open_views(lake)
+    try:
+        answer = lake.spark.sql(query)
+        rows = answer.limit(MOST_ROWS + 1).collect()
+    except PySparkException as error:
+        raise ConfigError(f"cannot run the query: {str(error).split('SQLSTATE')[0].strip()[:600]}") from error
+    if len(rows) > MOST_ROWS:
+        raise ConfigError(f"the answer has more than {MOST_ROWS:,} rows; add LIMIT, or read the table with a program")
+    return _printed(answer.columns, rows, form)
+
+
+def release_lines(lake: Lake) -> list[str]:
+    """One line per release, newest first; ``*`` marks the one that is shown."""
+    book = releases.history(lake)
+    shown = releases.current(book)
+    if shown is None:
+        return ["nothing was released yet"]
+    return [
+        f"{'*' if row is shown else ' '} {row['seq']:>4}  {row['kind']:<8}  {row['run_id']}  "
+        f"released {row['released_at'].astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        + (f"  {len(row['fallbacks'])} fallbacks" if row["fallbacks"] else "")
+        for row in reversed(book)
+    ]
+
+
+def rolled_back(lake: Lake, to: int | None) -> str:
+    """Show an earlier release again; says which."""
+    row = releases.roll_back(lake, to, now=datetime.now(UTC), max_retries=_KEEPS_ROLLBACKS)
+    return f"release {row['seq']} shows run {row['run_id']} of {row['as_of']} again"
+
+
+def checked_feed(spark: SparkSession, name: str, path: str) -> tuple[str, bool]:
+    """Map files without storing them: ten rows and how many break which rule; False where a row does."""
+    feed = feed_named(name)
+    files = find_files(spark, path)
+    check_columns(spark, feed, files)
+    shop = Shop(feed.time_zone or "UTC", feed.currency)
+    rules = row_rules(feed, shop)
+    raw = raw_rows(spark, feed, files, "check")
+    try:
+        judged = (
+            candidate_events(raw, feed, shop, duplicate_lines="keep").withColumn("reasons", reasons(rules)).persist()
+        )
+        rows, bad = judged.count(), judged.where("size(reasons) > 0").count()
+    except PySparkException as error:
+        raise DataError(f"{path} cannot be read as {name}: {str(error).splitlines()[0][:300]}") from error
+    problems = (
+        judged.select(F.explode("reasons").alias("rule"), "source_file", "position")
+        .groupBy("rule")
+        .agg(F.count("*").alias("rows"), F.min(F.struct("source_file", "position")).alias("first"))
+        .orderBy(F.desc("rows"), "rule")
+        .collect()
+    )
+    report = [f"{rows:,} rows, {rows - bad:,} good, {bad:,} bad; of the good ones:", _filled_columns(judged)]
+    report += [
+        f"  {p['rows']:>9,} rows break: {p['rule']}  (first: {p['first']['source_file']}, row {p['first']['position']})"
+        for p in problems
+    ]
+    judged.unpersist()
+    return "\n".join(report), bad == 0
+
+
+def _filled_columns(judged: DataFrame) -> str:
+    """Ten mapped rows, without the columns that are empty in all of them."""
+    hidden = {
+        "raw",
+        "reasons",
+        "content_hash",
+        "batch_id",
+        "delivered_at",
+        "source_file",
+        "position",
+        "is_deleted",
+    }
+    names = [name for name in judged.columns if name not in hidden]
+    rows = judged.where("size(reasons) = 0").orderBy("source_file", "position").limit(_SHOWN).select(names).collect()
+    filled = [name for name in names if any(row[name] not in (None, {}) for row in rows)]
+    cut = [Row(*filled)(*(row[name] for name in filled)) for row in rows]
+    return _printed(filled, cut, "table")
+
+
+def _printed(names: Sequence[str], rows: Sequence[Row], form: str) -> str:
+    if form == "json":
+        return json.dumps(
+            [dict(zip(names, map(_plain, row), strict=True)) for row in rows], indent=2, ensure_ascii=False
+        )
+    if form == "csv":
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows([[_plain(value) for value in row] for row in rows])
+        return text.getvalue().rstrip("\n")
+    return as_table(names, rows)
+
+
+def as_table(names: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> str:
+    """Rows as a table for a terminal; numbers to the right."""
+    table = RichTable(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for place, name in enumerate(names):
+        number = any(isinstance(row[place], int | float | Decimal) for row in rows)
+        table.add_column(name, justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_text(value) for value in row))
+    console = Console(file=io.StringIO(), width=max(100, sum(12 for _ in names)), force_terminal=False)
+    console.print(table)
+    shown: io.StringIO = console.file  # type: ignore[assignment]  # set two lines above
+    return "\n".join(line.rstrip() for line in shown.getvalue().splitlines())
+
+
+def _text(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case float():
+            return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+        case int():
+            return f"{value:,}"
+        case Decimal():
+            return f"{value:,.2f}" if value == round(value, 2) else f"{value.normalize():,f}"
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M:%S}"
+        case dict() | list():
+            return json.dumps(_plain(value), ensure_ascii=False)
+        case _:
+            return str(value)
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON can hold it; decimals keep their digits as text."""
+    match value:
+        case Row():
+            return {name: _plain(part) for name, part in value.asDict().items()}
+        case dict():
+            return {name: _plain(part) for name, part in value.items()}
+        case list() | tuple():
+            return [_plain(part) for part in value]
+        case Decimal() | datetime() | date():
+            return value.isoformat() if not isinstance(value, Decimal) else str(value)
+        case _:
+            return value

@@ -1,0 +1,103 @@
+"""silver.events -> silver.orders, silver.items, silver.users: one row per thing that the events name."""
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from shoal.tables import ITEMS, ORDERS, USERS, Table
+from shoal.tables.vocabulary import MONEY_SUM
+
+
+def orders(events: DataFrame) -> DataFrame:
+    """Summarise purchase lines by order.
+
+    What depends on a cut (what came back later, the order's number in the user's row) is not kept here.
+
+    Returns:
+        Rows of ``silver.orders``; an order without any purchase left has none.
+    """
+    goods = F.col("line_kind") == "goods"
+    lines = events.where("event_type = 'purchase' AND NOT is_deleted AND order_id IS NOT NULL")
+    summed = lines.groupBy("order_id").agg(
+        F.min("user_id").alias("user_id"),
+        F.min("event_time").alias("ordered_at"),
+        F.min("event_date").alias("order_date"),
+        F.count("*").alias("lines"),
+        F.sum(F.when(goods, F.col("quantity"))).alias("pieces"),
+        F.sum("amount_base").cast(MONEY_SUM).alias("gross"),
+        F.sum("discount_amount").cast(MONEY_SUM).alias("discount"),
+        F.sum(F.when(F.col("line_kind") == "shipping", F.col("amount_base"))).cast(MONEY_SUM).alias("shipping"),
+        _latest("channel").alias("channel"),
+        _latest("region").alias("region"),
+    )
+    return ORDERS.select(summed)
+
+
+def items(events: DataFrame) -> DataFrame:
+    """What the events say of each item: its latest title, category, brand and price.
+
+    An item is recommendable unless it was only ever sold as something else than goods. An item of whose sales
+    most are shipping, fees and the like is none either.
+
+    Returns:
+        Rows of ``silver.items``, one per item.
+    """
+    named = events.where("NOT is_deleted AND item_id IS NOT NULL")
+    sold = F.col("event_type") == "purchase"
+    other = F.sum(F.when(F.col("line_kind") != "goods", 1).otherwise(0))
+    goods = F.sum(F.when(F.coalesce(F.col("line_kind"), F.lit("goods")) == "goods", 1).otherwise(0))
+    described = named.groupBy("item_id").agg(
+        F.col("item_id").alias("item_group_id"),
+        _latest("item_title").alias("title"),
+        _latest("category").alias("category"),
+        _latest("brand").alias("brand"),
+        (goods > other).alias("recommendable"),
+        F.max_by("unit_price", F.when(sold & F.col("unit_price").isNotNull(), _moment())).alias("price"),
+        F.min("event_date").alias("valid_from"),
+        F.lit(None).cast("date").alias("valid_to"),
+    )
+    return ITEMS.select(described)
+
+
+def users(events: DataFrame) -> DataFrame:
+    """Who acted, since when, and where last.
+
+    Returns:
+        Rows of ``silver.users``; guests have none.
+    """
+    known = events.where("NOT is_deleted AND user_id IS NOT NULL")
+    seen = known.groupBy("user_id").agg(
+        F.min("event_time").alias("first_seen"),
+        F.max("event_time").alias("last_seen"),
+        _latest("region").alias("region"),
+        F.lit("consumer").alias("account_kind"),
+    )
+    return USERS.select(seen)
+
+
+def changes(table: Table, new: DataFrame, old: DataFrame, touched: DataFrame) -> DataFrame:
+    """What must change so that the rows of the touched keys in ``old`` become those in ``new``.
+
+    Args:
+        touched: the first key column of the rows that were recomputed.
+
+    Returns:
+        New and changed rows with ``is_gone`` false, and rows that are no longer there with ``is_gone`` true.
+    """
+    key = table.key[0]
+    before = old.join(touched, on=key, how="left_semi")
+    kept = before.select(*table.key, F.struct(*table.names).alias("_before"))
+    compared = new.withColumn("_after", F.struct(*table.names)).join(kept, on=[*table.key], how="full_outer")
+    differs = ~F.col("_after").eqNullSafe(F.col("_before"))
+    is_gone = F.col("_after").isNull()
+    row = F.when(is_gone, F.col("_before")).otherwise(F.col("_after"))
+    return compared.where(differs).select(row.alias("_row"), is_gone.alias("is_gone")).select("_row.*", "is_gone")
+
+
+def _moment() -> Column:
+    """Orders the events of an item or user; the id breaks ties of time."""
+    return F.struct("event_time", "event_id")
+
+
+def _latest(column: str) -> Column:
+    """The value of the latest event that has one; null if none does."""
+    return F.max_by(column, F.when(F.col(column).isNotNull(), _moment()))

@@ -1,0 +1,103 @@
+"""features.user_days, features.user_item_days -> features.users: what a user did before a day."""
+
+from datetime import date, timedelta
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from shoal.tables import USER_FEATURES
+from shoal.tables.features import WINDOWS
+from shoal.tables.vocabulary import MONEY_SUM
+
+
+def user_features(days: DataFrame, item_days: DataFrame, users: DataFrame, *, as_of: date, run_id: str) -> DataFrame:
+    """Summarise each user's tiles before ``as_of``.
+
+    Users without a purchase are kept, with ``frequency`` 0 and a null ``recency_days``: they are the prospects
+    that marketing asks for. Staff and test accounts are left out.
+
+    Args:
+        days: rows of ``features.user_days``.
+        item_days: rows of ``features.user_item_days``.
+        users: rows of ``silver.users``.
+        as_of: first shop-local day that must *not* be seen, so that a label built from it cannot leak.
+
+    Returns:
+        Rows of ``features.users``, one per user.
+    """
+    seen = days.where(F.col("event_date") < F.lit(as_of))
+    summed = seen.groupBy("user_id").agg(*_sums(as_of))
+    per_item = item_days.where(F.col("event_date") < F.lit(as_of)).groupBy("user_id", "item_id")
+    bought = per_item.agg(F.sum("purchases").alias("purchases"), F.sum(F.expr("views + carts")).alias("looks"))
+    breadth = bought.groupBy("user_id").agg(
+        F.count(F.when(F.col("purchases") > 0, 1)).alias("distinct_items"),
+        F.count(F.when(F.col("purchases") + F.col("looks") > 0, 1)).alias("distinct_items_viewed"),
+    )
+    kept = users.where("account_kind IN ('consumer', 'business')").select("user_id")
+    everyone = (
+        summed.join(kept, on="user_id", how="left_semi")
+        .join(breadth, on="user_id", how="left")
+        .fillna(0, subset=["distinct_items", "distinct_items_viewed"])
+    )
+    named = everyone.withColumn("run_id", F.lit(run_id)).withColumn("as_of", F.lit(as_of))
+    return USER_FEATURES.select(named.select("*", *(c.alias(n) for n, c in _derived(as_of).items())))
+
+
+def _sums(as_of: date) -> list[Column]:
+    """What adds up over days."""
+    ordered = F.when(F.col("orders") > 0, F.col("event_date"))
+    windows = [
+        column.alias(f"{name}_{window}d")
+        for window in WINDOWS
+        for name, column in {
+            "views": _within("views", as_of, window),
+            "carts": _within("carts", as_of, window),
+            "orders": _within("orders", as_of, window),
+            "purchases": _within("purchases", as_of, window),
+            "active_days": _within(F.lit(1), as_of, window),
+            "spend": _within("gross", as_of, window, absent=None).cast(MONEY_SUM),
+        }.items()
+    ]
+    return [
+        F.min("event_date").alias("first_day"),
+        F.max("event_date").alias("last_day"),
+        F.min(ordered).alias("first_order_day"),
+        F.max(ordered).alias("last_order_day"),
+        F.count(ordered).alias("order_days"),
+        F.max("last_order_at").alias("last_order_at"),
+        F.sum("orders").alias("frequency"),
+        F.sum("gross").cast(MONEY_SUM).alias("spend"),
+        F.sum("returned").cast(MONEY_SUM).alias("returned"),
+        F.sum("pieces").alias("pieces"),
+        F.sum("returned_pieces").alias("returned_pieces"),
+        F.sum("purchases").alias("purchases"),
+        F.count("*").alias("active_days"),
+        *windows,
+    ]
+
+
+def _within(value: str | Column, as_of: date, window: int, absent: int | None = 0) -> Column:
+    column = F.col(value) if isinstance(value, str) else value
+    inside = F.col("event_date") >= F.lit(as_of - timedelta(days=window))
+    return F.sum(F.when(inside, column).otherwise(F.lit(absent)))
+
+
+def _derived(as_of: date) -> dict[str, Column]:
+    """What follows from the sums."""
+    until = F.lit(as_of)
+    spend, returned = F.col("spend"), F.col("returned")
+    nothing = F.lit(0).cast(MONEY_SUM)
+    priced = spend.isNotNull() | returned.isNotNull()
+    net = F.coalesce(spend, nothing) - F.coalesce(returned, nothing)
+    order_span = F.datediff("last_order_day", "first_order_day")
+    return {
+        "recency_days": F.datediff(until, "last_order_day"),
+        "recency_event_days": F.datediff(until, "last_day"),
+        "tenure_days": F.datediff(until, "first_day"),
+        "net_spend": F.when(priced, net).cast(MONEY_SUM),
+        "order_value": F.when(F.col("frequency") > 0, spend.cast("double") / F.col("frequency")),
+        "basket_size": F.when(F.col("frequency") > 0, F.col("purchases") / F.col("frequency")),
+        "return_rate": F.when(F.col("pieces") > 0, F.least(F.lit(1.0), F.col("returned_pieces") / F.col("pieces"))),
+        "gap_days": F.when(F.col("order_days") > 1, order_span / (F.col("order_days") - 1)),
+        "is_buyer": F.col("frequency") > 0,
+    }

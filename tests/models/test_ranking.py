@@ -1,0 +1,176 @@
+"""Metrics by hand and against scikit-learn, and a shop in which one taste is evident."""
+
+from datetime import date, timedelta
+from math import log2
+
+import numpy as np
+import pytest
+from sklearn.metrics import ndcg_score
+
+from shoal.models.metric import Metric
+from shoal.models.ranking import Z_95, bought_before, compare, evaluate, measure, time_split
+from shoal.params import RecommendParams
+from shoal.tables import USER_ITEM_DAYS
+
+AS_OF = date(2024, 6, 1)
+PARAMS = RecommendParams(
+    engine="mllib", top_n=2, active_days=180, exclude_owned=False, weights={"purchases": 5.0, "views": 1.0},
+    half_life_days=90.0, rank=4, max_iter=4, reg=0.1, alpha=1.0, seed=7, min_interactions=1,
+    popularity_days=90, test_days=30, k=2,
+)  # fmt: skip
+
+
+@pytest.fixture
+def lists(spark):
+    """``lists(u="ab")``: user u is recommended a, then b."""
+
+    def build(**users):
+        rows = [(user, item, rank) for user, items in users.items() for rank, item in enumerate(items, 1)]
+        return spark.createDataFrame(rows, "user_id string, item_id string, rank int")
+
+    return build
+
+
+@pytest.fixture
+def pairs(spark):
+    """``pairs(u="ab")``: a and b were relevant to user u."""
+
+    def build(**users):
+        rows = [(user, item) for user, items in users.items() for item in items]
+        return spark.createDataFrame(rows, "user_id string, item_id string")
+
+    return build
+
+
+def test_values_derived_by_hand(lists, pairs):
+    shown = lists(first="axy", second="xay", two="abx", past_k="xyza", more="abc", stranger="a")
+    relevant = pairs(first="a", second="a", two="ab", past_k="a", more="abcde", unserved="a")
+    found = {row["user_id"]: row for row in evaluate(shown, relevant, 3).collect()}
+
+    assert {user: row["ndcg"] for user, row in found.items()} == pytest.approx(
+        {"first": 1, "second": 1 / log2(3), "two": 1, "past_k": 0, "more": 1, "unserved": 0}
+    )
+    assert {user: row["recall"] for user, row in found.items()} == pytest.approx(
+        {"first": 1, "second": 1, "two": 1, "past_k": 0, "more": 3 / 5, "unserved": 0}
+    )
+    assert {user: row["hits"] for user, row in found.items()}["more"] == 3
+
+
+def test_ndcg_equals_scikit_learn(lists, pairs):
+    rng = np.random.default_rng(3)
+    items = np.array([*"abcdefghijkl"])
+    orders = {f"u{n}": rng.permutation(items) for n in range(12)}
+    wanted = {user: items[rng.random(12) < 0.3] for user in orders}
+    wanted = {user: some for user, some in wanted.items() if len(some)}
+
+    found = {row["user_id"]: row["ndcg"] for row in evaluate(lists(**orders), pairs(**wanted), 5).collect()}
+
+    assert found == pytest.approx(
+        {
+            user: ndcg_score([np.isin(items, some)], [[-[*orders[user]].index(item) for item in items]], k=5)
+            for user, some in wanted.items()
+        }
+    )
+
+
+def values(metrics: list[Metric], model: str) -> dict:
+    return {m.metric: m.value for m in metrics if m.model == model}
+
+
+def test_compare_means_coverage_and_paired_difference(spark, lists, pairs):
+    relevant = pairs(u="a", v="b", w="c")
+    allowed = spark.createDataFrame([(i,) for i in "abcde"], "item_id string")
+    als = lists(u="ax", v="ab", w="ca", other="e")  # ndcg 1, 1/log2(3), 1
+    popularity = lists(u="ab", v="ab", w="ab")  # ndcg 1, 1/log2(3), 0
+    found = compare({"als": als, "popularity": popularity}, relevant, allowed, 2, "note")
+
+    second = 1 / log2(3)
+    gaps = np.array([0, 0, 1])
+    margin = Z_95 * gaps.std(ddof=1) / 3**0.5
+    assert values(found, "popularity") == pytest.approx(
+        {"ndcg@2": (1 + second) / 3, "recall@2": 2 / 3, "coverage@2": 2 / 5, "users": 3}
+    )
+    assert values(found, "als") == pytest.approx(
+        {
+            "ndcg@2": (2 + second) / 3, "recall@2": 1, "coverage@2": 3 / 5, "users": 3,
+            "ndcg@2 als - popularity": 1 / 3,
+            "ndcg@2 als - popularity low": 1 / 3 - margin,
+            "ndcg@2 als - popularity high": 1 / 3 + margin,
+        }
+    )  # fmt: skip
+
+
+def test_nobody_to_measure_gives_no_value(spark, lists, pairs):
+    allowed = spark.createDataFrame([], "item_id string")
+    found = compare({"als": lists(), "popularity": lists()}, pairs(), allowed, 2, "note")
+
+    assert {m.value for m in found if m.metric != "users"} == {None}
+    assert {m.value for m in found if m.metric == "users"} == {0.0}
+
+
+def tile(user, item, days_ago, **counts) -> dict:
+    zeros = dict.fromkeys(("views", "favourites", "carts", "purchases", "pieces", "returns", "returned_pieces"), 0)
+    day = AS_OF - timedelta(days=days_ago)
+    return {"bucket": 0, "user_id": user, "item_id": item, "event_date": day, **zeros, **counts}
+
+
+def test_time_split_cuts_where_the_test_begins(frame):
+    rows = [tile("u", f"i{ago}", ago, purchases=1) for ago in (31, 30, 1, 0)] + [tile("u", "v", 9, views=1)]
+    train, bought = time_split(frame(USER_ITEM_DAYS, *rows), as_of=AS_OF, test_days=30)
+
+    assert {row["item_id"] for row in train.collect()} == {"i31"}
+    assert {tuple(row) for row in bought.collect()} == {("u", "i30"), ("u", "i1")}
+
+
+def test_bought_before_ranks_by_times_then_latest_then_item(frame, spark):
+    rows = [
+        tile("u", "c", 9, purchases=3), tile("u", "b", 9, purchases=1), tile("u", "a", 9, purchases=1),
+        tile("u", "late", 5, purchases=1), tile("u", "fee", 1, purchases=9), tile("u", "seen", 1, views=9),
+    ]  # fmt: skip
+    allowed = spark.createDataFrame([(i,) for i in ("a", "b", "c", "late", "seen")], "item_id string")
+    ranked = bought_before(frame(USER_ITEM_DAYS, *rows), allowed, 3).collect()
+
+    assert {row["rank"]: row["item_id"] for row in ranked} == {1: "c", 2: "late", 3: "a"}
+
+
+@pytest.fixture
+def shop(spark, frame):
+    """Even users buy even items: all but two before the cut, one more after it, and their first one again."""
+    rows = []
+    for u in range(16):
+        mine = [f"i{i:02}" for i in range(16) if i % 2 == u % 2]
+        new = mine[u // 2]
+        left = mine[(u // 2 + 1) % 8]
+        rows += [tile(f"u{u:02}", item, 40 + u, purchases=1) for item in mine if item not in {new, left}]
+        again = min(item for item in mine if item not in {new, left})
+        rows += [tile(f"u{u:02}", item, 5, purchases=1) for item in (new, again)]
+    cold = [tile("stranger", "i00", 3, purchases=1), tile("u00", "novelty", 3, purchases=1)]
+    future = [tile("u00", "i01", 0, purchases=1)]
+    ids = [(f"i{n:02}",) for n in range(16)] + [("novelty",)]
+    return frame(USER_ITEM_DAYS, *rows, *cold, *future), spark.createDataFrame(ids, "item_id string")
+
+
+def test_measure_finds_the_taste_that_popularity_cannot(shop):
+    days, items = shop
+    found = measure(days, items, AS_OF, PARAMS)
+    als, popularity, repeats = (values(found, m) for m in ("als", "popularity", "bought_before"))
+
+    # Two items of a user's taste are unbought, so a list of two within the taste holds the next.
+    assert als["recall@2"] == 1.0
+    assert als["coverage@2"] == 1.0  # of the 16 items known before the cut; the novelty is not among them
+    assert als["ndcg@2"] > popularity["ndcg@2"]
+    assert als["ndcg@2 als - popularity"] == pytest.approx(als["ndcg@2"] - popularity["ndcg@2"], abs=1e-8)
+    assert als["users"] == popularity["users"] == repeats["users"] == 16  # the stranger is not measured
+    # Each bought item was bought once, on one day: the list is the two lowest ids, the first bought again.
+    assert repeats["recall@2"] == 0.5
+    assert repeats["ndcg@2"] == pytest.approx(1 / (1 + 1 / log2(3)), abs=1e-8)
+    assert len({(m.model, m.metric) for m in found}) == len(found)
+
+
+def test_measure_says_so_where_als_cannot_be_fitted(shop):
+    days, items = shop
+    found = measure(days, items, AS_OF, PARAMS.model_copy(update={"min_interactions": 10_000}))
+
+    assert values(found, "als") == {"ndcg@2": None, "recall@2": None, "coverage@2": None}
+    assert all("10000" in m.note for m in found if m.model == "als")
+    assert values(found, "popularity")["users"] == 16

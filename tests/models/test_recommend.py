@@ -1,0 +1,347 @@
+"""Two tastes that never mix, lists that are always full, and an exact top-N against numpy."""
+
+import random
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+
+from shoal.errors import ConfigError
+from shoal.models.recommend import FittedAls, fit, owned, popular, popular_limit, recommend, strengths
+from shoal.params import RecommendParams
+from shoal.tables import FACTORS, RECOMMENDATIONS, USER_ITEM_DAYS
+
+AS_OF = date(2024, 6, 1)
+PARAMS = RecommendParams(
+    engine="mllib", top_n=3, active_days=180, exclude_owned=True,
+    weights={"views": 1.0, "favourites": 2.0, "carts": 3.0, "purchases": 5.0}, half_life_days=10.0,
+    rank=4, max_iter=5, reg=0.1, alpha=1.0, seed=7, min_interactions=1,
+    popularity_days=90, test_days=30, k=10,
+)  # fmt: skip
+
+
+def params(**changes) -> RecommendParams:
+    return PARAMS.model_copy(update=changes)
+
+
+def tile(user, item, days_ago, **counts) -> dict:
+    zeros = dict.fromkeys(("views", "favourites", "carts", "purchases", "pieces", "returns", "returned_pieces"), 0)
+    day = AS_OF - timedelta(days=days_ago)
+    return {"bucket": 0, "user_id": user, "item_id": item, "event_date": day, **zeros, **counts}
+
+
+@pytest.fixture
+def tiles(frame):
+    return lambda *rows: frame(USER_ITEM_DAYS, *rows)
+
+
+@pytest.fixture
+def items_of(spark):
+    """``items_of("a", "b")`` or, with groups, ``items_of(("a1", "a"), ("a2", "a"))``."""
+
+    def build(*items):
+        if any(isinstance(item, str) for item in items):
+            return spark.createDataFrame([(item,) for item in items], "item_id string")
+        return spark.createDataFrame([*items], "item_id string, item_group_id string")
+
+    return build
+
+
+def strength_of(frame, **changes) -> dict:
+    rows = strengths(frame, as_of=AS_OF, params=params(**changes)).collect()
+    return {(row["user_id"], row["item_id"]): row["strength"] for row in rows}
+
+
+def lists_of(recommendations) -> dict:
+    """Per user the items in order of rank, after a check that ranks are 1, 2, 3, ..."""
+    lists: dict = {}
+    for row in sorted(recommendations.collect(), key=lambda row: (row["user_id"], row["rank"])):
+        lists.setdefault(row["user_id"], []).append(row["item_id"])
+        assert row["rank"] == len(lists[row["user_id"]])
+    return lists
+
+
+class TestStrengths:
+    def test_counts_are_weighted_and_fade_by_half(self, tiles):
+        found = strength_of(
+            tiles(
+                tile("u", "a", 10, views=3),  # 3 x 1 x 1/2
+                tile("u", "b", 20, carts=1, favourites=1),  # (3 + 2) x 1/4
+                tile("u", "c", 10, purchases=2),  # 2 x 5 x 1/2
+                tile("u", "c", 20, views=4),  # + 4 x 1/4
+            )
+        )
+
+        assert found == {("u", "a"): 1.5, ("u", "b"): 1.25, ("u", "c"): 6.0}
+
+    def test_the_future_changes_nothing(self, tiles):
+        past = [tile("u", "a", 10, purchases=1), tile("v", "a", 1, views=1)]
+        future = [
+            tile("u", "a", 0, returns=1), tile("u", "b", 0, views=9), tile("v", "a", -3, purchases=1),
+        ]  # fmt: skip
+
+        assert strength_of(tiles(*past, *future)) == strength_of(tiles(*past))
+
+    def test_order_and_partitioning_change_not_a_digit(self, tiles):
+        rng = random.Random(1)
+        rows = [tile("u", f"i{n % 5}", n, views=rng.randrange(9), purchases=1) for n in range(1, 200)]
+        shuffled = tiles(*rng.sample(rows, len(rows))).repartition(7)
+
+        assert strength_of(shuffled) == strength_of(tiles(*rows).coalesce(1))
+
+    @pytest.mark.parametrize("counted", [True, False])
+    def test_returns_take_back_their_purchase(self, tiles, counted):
+        cases = {  # user: ([(days ago, lines bought, lines returned)], strength; 10 days ago counts 1/2)
+            "the same day": ([(10, 1, 1)], 0),
+            "later": ([(10, 1, 0), (5, 0, 1)], 0),
+            "one of two": ([(10, 2, 0), (5, 0, 1)], 2.5),
+            "bought again later": ([(30, 1, 0), (25, 0, 1), (10, 1, 0)], 2.5),
+            "the latest is taken back": ([(20, 1, 0), (10, 1, 0), (5, 0, 1)], 1.25),
+            "within a day the purchase comes first": ([(20, 1, 0), (10, 1, 1)], 1.25),
+            "bought before the tiles begin": ([(30, 0, 1), (10, 1, 0)], 2.5),
+            "more returned than bought": ([(20, 1, 0), (10, 0, 3)], 0),
+        }
+        rows = [
+            tile(user, "a", ago, purchases=p, returns=r, pieces=p * counted, returned_pieces=r * counted)
+            for user, (days, _) in cases.items()
+            for ago, p, r in days
+        ]
+
+        expected = {(user, "a"): strength for user, (_, strength) in cases.items() if strength}
+        assert strength_of(tiles(*rows)) == expected
+
+    def test_a_line_partly_returned_counts_by_its_pieces(self, tiles):
+        line = tile("u", "a", 10, purchases=1, pieces=4, views=2)
+        back = tile("u", "a", 3, returns=1, returned_pieces=3)
+
+        assert strength_of(tiles(line, back)) == {("u", "a"): (5 / 4 + 2) / 2}
+
+    def test_unknown_weights_are_refused_together(self, tiles):
+        with pytest.raises(ConfigError, match=r"(?s)weights.viws.*weights.bucket"):
+            strengths(tiles(), as_of=AS_OF, params=params(weights={"viws": 1.0, "bucket": 1.0}))
+
+
+class TestPopular:
+    def ranked(self, days, items, limit=9):
+        rows = popular(days, items, as_of=AS_OF, days=30, limit=limit).orderBy("rank").collect()
+        assert [row["rank"] for row in rows] == [*range(1, len(rows) + 1)]
+        return [(row["item_id"], row["score"]) for row in rows]
+
+    def test_counts_distinct_buyers_of_the_window(self, tiles, items_of):
+        days = tiles(
+            tile("u", "b", 30, purchases=1), tile("u", "b", 1, purchases=9), tile("v", "b", 2, purchases=1),
+            tile("u", "a", 1, purchases=7), tile("u", "c", 31, purchases=1), tile("v", "c", 0, purchases=1),
+            tile("u", "x", 1, purchases=1),
+        )  # fmt: skip
+
+        assert self.ranked(days, items_of("a", "b", "c", "d")) == [("b", 2), ("a", 1), ("c", 0), ("d", 0)]
+
+    def test_viewers_count_where_nothing_was_bought(self, tiles, items_of):
+        days = tiles(tile("u", "b", 1, views=5), tile("v", "a", 1, carts=1), tile("v", "x", 1, purchases=1))
+
+        assert self.ranked(days, items_of("a", "b")) == [("b", 1), ("a", 0)]
+
+    def test_the_limit_counts_groups(self, tiles, items_of):
+        days = tiles(tile("u", "a2", 1, purchases=1), tile("u", "b", 1, purchases=1))
+        items = items_of(("a1", "a"), ("a2", "a"), ("b", "b"), ("c", None))
+
+        assert self.ranked(days, items, limit=1) == [("a2", 1), ("a1", 0)]
+        assert self.ranked(days, items, limit=3) == [("a2", 1), ("b", 1), ("a1", 0), ("c", 0)]
+
+
+@pytest.fixture(scope="module")
+def board(spark):
+    """A checkerboard: even users like even items, odd users odd ones; none has seen its own number."""
+    pairs = [(f"u{u:02}", f"i{i:02}", 2.0) for u in range(20) for i in range(20) if u % 2 == i % 2 and u != i]
+    return spark.createDataFrame(pairs, "user_id string, item_id string, strength double")
+
+
+@pytest.fixture(scope="module")
+def fitted(board) -> FittedAls:
+    model = fit(board, PARAMS)
+    assert model is not None
+    return model
+
+
+def factors_of(fitted: FittedAls) -> dict:
+    rows = fitted.user_factors.unionByName(fitted.item_factors).collect()
+    return {(row["side"], row["id"]): np.array(row["factor"]) for row in rows}
+
+
+class TestFit:
+    def test_facts_and_factors_are_as_declared(self, fitted):
+        declared = {c.name: c.type.simpleString() for c in FACTORS.columns}
+        found = dict(fitted.item_factors.dtypes)
+
+        assert (fitted.model.users, fitted.model.items, fitted.model.interactions) == (20, 20, 180)
+        assert found == {name: declared[name] for name in ("side", "id", "number", "factor")}
+        numbers = {row["id"]: row["number"] for row in fitted.user_factors.collect()}
+        assert numbers == {f"u{n:02}": n for n in range(20)}
+
+    def test_order_and_partitioning_change_nothing(self, spark, board, fitted):
+        rows = board.collect()
+        shuffled = spark.createDataFrame(random.Random(5).sample(rows, len(rows)), board.schema).repartition(5)
+        again = fit(shuffled, PARAMS)
+
+        assert again is not None
+        theirs = factors_of(again)
+        for key, factor in factors_of(fitted).items():
+            np.testing.assert_allclose(theirs[key], factor, atol=1e-6)
+
+    def test_too_few_pairs_give_no_model(self, board):
+        assert fit(board, params(min_interactions=181)) is None
+        assert fit(board.limit(0), PARAMS) is None
+
+
+@pytest.fixture
+def users_of(spark):
+    return lambda *ids: spark.createDataFrame([(i,) for i in ids], "user_id string")
+
+
+@pytest.fixture
+def owned_of(spark):
+    return lambda *pairs: spark.createDataFrame([*pairs], "user_id string, item_id string")
+
+
+@pytest.fixture
+def sellers(spark):
+    """Popular items, best first."""
+
+    def build(*items):
+        rows = [(item, float(len(items) - n), n + 1, "sells") for n, item in enumerate(items)]
+        return spark.createDataFrame(rows, "item_id string, score double, rank int, reason string")
+
+    return build
+
+
+BOARD = [f"i{n:02}" for n in range(20)]
+
+
+class TestLearned:
+    def test_two_tastes_never_mix(self, board, fitted, items_of, sellers):
+        users = board.select("user_id").distinct()
+        seen = board.select("user_id", "item_id")
+        found = recommend(fitted, users, sellers(*BOARD), seen, items_of(*BOARD), params(top_n=1))
+
+        assert lists_of(found) == {f"u{n:02}": [f"i{n:02}"] for n in range(20)}
+        assert {row["source"] for row in found.collect()} == {"als"}
+
+    @pytest.mark.parametrize("blocks", ["one", "many"])
+    def test_equals_brute_force_over_the_factors(self, board, fitted, items_of, sellers, owned_of, monkeypatch, blocks):
+        if blocks == "many":
+            monkeypatch.setattr("shoal.models.recommend._USERS_PER_BLOCK", 6)
+            monkeypatch.setattr("shoal.models.recommend._FLOATS_PER_ITEM_BLOCK", 16)
+            monkeypatch.setattr("shoal.models.recommend._PAIRS_PER_TASK", 4)
+            monkeypatch.setattr("shoal.models.recommend._BROADCAST_BLOCKS", 2)
+        allowed = BOARD[:15]
+        group = {item: f"g{min(int(item[1:]) // 2, 5)}" for item in allowed}  # pairs, and the last five
+        rng = random.Random(8)
+        has = {(f"u{n:02}", item) for n in range(20) for item in rng.sample(BOARD, 6)}
+        users = board.select("user_id").distinct()
+        items = items_of(*group.items())
+
+        found = recommend(fitted, users, sellers(*allowed), owned_of(*has), items, PARAMS).collect()
+
+        factors = factors_of(fitted)
+        for user in {f"u{n:02}" for n in range(20)}:
+            rows = sorted((row for row in found if row["user_id"] == user), key=lambda row: row["rank"])
+            score = {i: factors["user", user] @ factors["item", i] for i in allowed if (user, i) not in has}
+            best = {g: max((s for i, s in score.items() if group[i] == g), default=-9.0) for g in {*group.values()}}
+            np.testing.assert_allclose(
+                [row["score"] for row in rows], sorted(best.values(), reverse=True)[:3], rtol=1e-5, atol=1e-7
+            )
+            for row in rows:
+                assert score[row["item_id"]] == pytest.approx(row["score"], rel=1e-5, abs=1e-7)
+            assert len({group[row["item_id"]] for row in rows}) == 3
+
+    def test_equal_scores_are_ordered_by_item_id(self, spark, fitted, users_of, items_of, sellers):
+        def side(name, *ids):
+            rows = [(name, id_, n, [1.0, 0.5]) for n, id_ in enumerate(ids)]
+            return spark.createDataFrame(rows, "side string, id string, number int, factor array<double>")
+
+        same = FittedAls(fitted.model, side("user", "u"), side("item", "a", "b", "c", "d"))
+        found = recommend(same, users_of("u"), sellers(), None, items_of("d", "c", "b"), params(top_n=2))
+
+        assert lists_of(found) == {"u": ["b", "c"]}
+
+
+class TestFilled:
+    def test_every_user_gets_exactly_n(self, fitted, users_of, items_of, sellers, owned_of):
+        items = items_of(*BOARD, "new1", "new2")
+        has = owned_of(*(("u00", item) for item in BOARD[:19]))
+        users = users_of("u00", "u01", "cold", "cold")
+        ranked = sellers("new2", *BOARD, "new1")
+        found = recommend(fitted, users, ranked, has, items, PARAMS)
+
+        lists = lists_of(found)
+        assert {user: len(items) for user, items in lists.items()} == {"u00": 3, "u01": 3, "cold": 3}
+        assert lists["u00"] == ["i19", "new2", "new1"]  # one by ALS, then the popular ones it does not own
+        assert lists["cold"] == ["new2", "i00", "i01"]
+        declared = {c.name: c.type.simpleString() for c in RECOMMENDATIONS.columns}
+        assert dict(found.dtypes) == {name: declared[name] for name in found.columns}
+        assert not {"user_id", "rank", "item_id", "score", "source", "reason"} ^ {*found.columns}
+        sources = {(row["user_id"], row["source"]) for row in found.collect()}
+        assert sources == {("u00", "als"), ("u00", "popularity"), ("u01", "als"), ("cold", "popularity")}
+
+    def test_whoever_owns_nearly_everything_gets_what_is_left(self, users_of, items_of, sellers, owned_of):
+        items = [f"i{n:03}" for n in range(100)]
+        has = owned_of(*(("all", i) for i in items), *(("most", i) for i in items[:98]), ("few", "i000"))
+        limit = popular_limit(has, items_of(*items), PARAMS)
+        found = recommend(
+            None,
+            users_of("all", "most", "few", "none"),
+            sellers(*items[:limit]),
+            has,
+            items_of(*items),
+            PARAMS,
+        )
+
+        assert lists_of(found) == {
+            "most": ["i098", "i099"], "few": ["i001", "i002", "i003"], "none": ["i000", "i001", "i002"],
+        }  # fmt: skip
+
+    def test_a_group_comes_once_also_across_sources(self, fitted, users_of, items_of, sellers, owned_of):
+        items = items_of(("i00", "g"), ("g2", "g"), ("x1", "x"), ("x2", "x"), ("y", "y"))
+        ranked = sellers("g2", "x1", "x2", "i00", "y")
+        has = owned_of(("u02", "x1"), ("cold", "g2"))
+        found = recommend(fitted, users_of("u02", "cold"), ranked, has, items, params(top_n=4))
+
+        assert lists_of(found) == {"u02": ["i00", "x2", "y"], "cold": ["x1", "i00", "y"]}
+
+    def test_what_is_not_allowed_never_appears(self, fitted, users_of, items_of, sellers):
+        found = recommend(
+            fitted, users_of("u00", "cold"), sellers("fee", "a", "i02"), None, items_of("i02", "a"), PARAMS
+        )
+
+        assert lists_of(found) == {"u00": ["i02", "a"], "cold": ["a", "i02"]}
+
+    def test_owned_items_stay_where_they_are_wanted(self, users_of, items_of, sellers, owned_of):
+        has, users, items = owned_of(("u", "a")), users_of("u"), items_of("a", "b")
+        again = recommend(None, users, sellers("a", "b"), has, items, params(exclude_owned=False))
+
+        assert lists_of(again) == {"u": ["a", "b"]}
+        assert popular_limit(has, items, params(exclude_owned=False)) == 3
+        assert popular_limit(has, items, PARAMS) == 4
+
+    def test_order_and_partitioning_change_nothing(self, board, fitted, users_of, items_of, sellers, owned_of):
+        users = [*(f"u{n:02}" for n in range(20)), "cold"]
+        has = [(row["user_id"], row["item_id"]) for row in board.collect()]
+
+        def run(shuffle, parts):
+            frames = (
+                users_of(*shuffle(users)),
+                sellers(*BOARD),
+                owned_of(*shuffle(has)),
+                items_of(*shuffle(BOARD)),
+            )
+            return recommend(fitted, *(rows.repartition(parts) for rows in frames), PARAMS)
+
+        mixed = run(lambda rows: random.Random(2).sample(rows, len(rows)), 4)
+        assert sorted(mixed.collect()) == sorted(run(list, 1).collect())
+
+
+def test_owned_is_what_was_bought_before(tiles):
+    days = tiles(tile("u", "a", 1, purchases=1), tile("u", "a", 9, purchases=2), tile("u", "b", 1, views=1),
+                 tile("u", "c", 0, purchases=1))  # fmt: skip
+
+    assert [tuple(row) for row in owned(days, as_of=AS_OF).collect()] == [("u", "a")]

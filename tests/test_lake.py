@@ -1,0 +1,187 @@
+"""The lake: what is written once is there once, and stays readable by everyone."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+from pyspark.sql.types import DateType, IntegerType, LongType, StringType
+
+from shoal.errors import LakeError, SchemaError
+from shoal.lake import Lake
+from shoal.tables import LAKE, Column, Rule, Table
+
+VISITS = Table(
+    name="silver.visits",
+    doc="One row per visit.",
+    key=("visit_id", "day"),
+    partition_by=("day",),
+    columns=(
+        Column("visit_id", StringType(), "id", required=True),
+        Column("day", DateType(), "day", required=True),
+        Column("pages", IntegerType(), "pages seen", low=1),
+        Column("visitor", StringType(), "who", personal=True),
+    ),
+    checks=(Rule("not_odd", "visitor != 'odd'"),),
+)
+MONDAY, TUESDAY = date(2024, 5, 6), date(2024, 5, 7)
+
+
+@pytest.fixture
+def lake(spark, tmp_path):
+    return Lake(spark, str(tmp_path / "lake"), stamp={"run_id": "r1"})
+
+
+def visits(lake, *rows):
+    return lake.frame(VISITS, [dict(zip(("visit_id", "day", "pages", "visitor"), row, strict=False)) for row in rows])
+
+
+def contents(lake, version=None):
+    return sorted((r.visit_id, r.day, r.pages) for r in lake.read(VISITS, version).collect())
+
+
+def test_a_table_never_written_has_no_rows(lake):
+    assert not lake.exists(VISITS)
+    assert contents(lake) == []
+
+
+def test_an_append_happens_once(lake):
+    rows = visits(lake, ("a", MONDAY, 1))
+
+    lake.append(VISITS, rows, once="batch/1")
+    lake.append(VISITS, rows, once="batch/1")
+    lake.append(VISITS, visits(lake, ("b", MONDAY, 2)), once="batch/2")
+
+    assert contents(lake) == [("a", MONDAY, 1), ("b", MONDAY, 2)]
+
+
+def test_replace_touches_its_slice_only_also_with_nothing(lake):
+    lake.append(VISITS, visits(lake, ("a", MONDAY, 1), ("b", TUESDAY, 2)), once="1")
+
+    lake.replace(VISITS, visits(lake), where=f"day = '{MONDAY}'")
+
+    assert contents(lake) == [("b", TUESDAY, 2)]
+    assert contents(lake, version=1) == [("a", MONDAY, 1), ("b", TUESDAY, 2)]
+
+
+def test_merge_updates_inserts_and_deletes(lake):
+    lake.append(VISITS, visits(lake, ("a", MONDAY, 1), ("b", MONDAY, 2), ("c", MONDAY, 3)), once="1")
+    news = visits(lake, ("a", MONDAY, 9), ("b", MONDAY, None), ("c", MONDAY, 1), ("d", MONDAY, 4))
+
+    lake.merge(VISITS, news, update_when="s.pages > t.pages", delete_when="s.pages IS NULL",
+               insert_when="s.pages IS NOT NULL")  # fmt: skip
+
+    assert contents(lake) == [("a", MONDAY, 9), ("c", MONDAY, 3), ("d", MONDAY, 4)]
+
+
+def test_a_key_is_given_once_and_both_learn_to_whom(lake):
+    first = lake.insert_new(VISITS, {"visit_id": "a", "day": MONDAY, "pages": 1})
+    version = lake.version(VISITS)
+    second = lake.insert_new(VISITS, {"visit_id": "a", "day": MONDAY, "pages": 2})
+
+    assert (first.pages, second.pages) == (1, 1)
+    assert lake.version(VISITS) == version
+
+
+@pytest.mark.parametrize(
+    ("row", "named"), [(("a", MONDAY, 0), "pages_at_least_1"), (("a", MONDAY, 1, "odd"), "not_odd"),
+                       ((None, MONDAY, 1), "visit_id")],
+)  # fmt: skip
+def test_the_table_itself_refuses_what_breaks_its_declaration(lake, row, named):
+    with pytest.raises(Exception, match=named):
+        lake.append(VISITS, visits(lake, row), once="1")
+
+    assert contents(lake) == []
+
+
+def test_readers_of_version_one_can_open_it_and_no_statistics_are_personal(lake):
+    lake.append(VISITS, visits(lake, ("a", MONDAY, 1, "Ann")), once="1")
+
+    log = Path(lake.path_of(VISITS), "_delta_log")
+    actions = [json.loads(line) for file in sorted(log.glob("*.json")) for line in file.read_text().splitlines()]
+    protocol = next(a["protocol"] for a in actions if "protocol" in a)
+    added = next(a["add"] for a in actions if "add" in a)
+    stamps = [a["commitInfo"].get("userMetadata") for a in actions if "commitInfo" in a]
+    assert protocol["minReaderVersion"] == 1
+    assert "Ann" not in added["stats"]
+    assert json.loads(stamps[-1]) == {"run_id": "r1"}
+
+
+def test_optimize_is_no_new_data_version(lake, spark):
+    for number in range(3):
+        lake.append(VISITS, visits(lake, (str(number), MONDAY, 1)), once=str(number))
+    before = lake.data_version(VISITS)
+
+    spark.sql(f"OPTIMIZE {lake.name_of(VISITS)}")
+
+    assert lake.version(VISITS) > before
+    assert lake.data_version(VISITS) == before == 3
+
+
+def test_the_last_stamp_of_a_key_is_found_behind_other_commits(lake):
+    lake.replace(VISITS, visits(lake, ("a", MONDAY, 1)), where=None, stamp={"through": "7"})
+    lake.append(VISITS, visits(lake, ("b", MONDAY, 1)), once="1")
+
+    assert lake.last_stamp(VISITS, "through") == (1, "7")
+    assert lake.last_stamp(VISITS, "never") is None
+
+
+def test_a_fact_is_settled_once(lake):
+    assert lake.settle("time_zone", "Europe/London", "first feed") == "Europe/London"
+    assert lake.settle("time_zone", "UTC", "second feed") == "Europe/London"
+    assert lake.facts() == {"time_zone": "Europe/London"}
+
+
+def test_a_lake_of_a_newer_schema_is_refused(lake):
+    lake.settle("schema_version", "999", "from the future")
+
+    with pytest.raises(LakeError, match="schema version 999"):
+        lake.check_schema([VISITS])
+
+
+def test_a_lake_of_an_older_schema_gains_columns(lake):
+    lake.append(VISITS, visits(lake, ("a", MONDAY, 1)), once="1")
+    lake.settle("schema_version", "0", "long ago")
+    newer = Table(VISITS.name, VISITS.doc, VISITS.key, (*VISITS.columns, Column("clicks", LongType(), "it's new")))
+
+    lake.check_schema([newer])
+
+    assert [r.clicks for r in lake.read(newer).collect()] == [None]
+    assert int(lake.facts()["schema_version"]) >= 1
+
+
+def test_a_frame_that_is_not_as_declared_is_refused_before_any_work(lake):
+    with pytest.raises(SchemaError, match="pages: missing"):
+        lake.append(VISITS, visits(lake).drop("pages"), once="1")
+
+    assert not lake.exists(VISITS)
+
+
+def test_every_commit_is_told_before_and_after(lake, monkeypatch):
+    told = []
+    monkeypatch.setattr("shoal.lake.observe", lambda *moment: told.append(moment))
+
+    lake.settle("currency", "EUR", "test")
+
+    assert told == [
+        (moment, operation, LAKE.name) for operation in ("create", "merge") for moment in ("before", "after")
+    ]
+
+
+@pytest.mark.parametrize(("location", "name"), [
+    ("catalog:main.shop", "`main`.`shop_silver`.`visits`"), ("catalog:shop", "`shop_silver`.`visits`"),
+])  # fmt: skip
+def test_names_in_a_catalog(spark, location, name):
+    assert Lake(spark, location).name_of(VISITS) == name
+
+
+def test_a_catalog_holds_the_same_tables(spark):
+    lake = Lake(spark, "catalog:shelf")
+
+    lake.append(VISITS, visits(lake, ("a", MONDAY, 1)), once="1")
+    lake.append(VISITS, visits(lake, ("a", MONDAY, 1)), once="1")
+    lake.replace(VISITS, visits(lake, ("b", MONDAY, 2)), where=f"day = '{MONDAY}'")
+    lake.merge(VISITS, visits(lake, ("b", MONDAY, 5)))
+
+    assert contents(lake) == [("b", MONDAY, 5)]
+    assert spark.table("shelf_silver.visits").count() == 1
