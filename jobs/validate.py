@@ -17,7 +17,6 @@ from shoal.runs import Run
 from shoal.sources.mapping import candidate_events, row_rules
 from shoal.tables import EVENT_VERSIONS, EVENTS, ITEMS, ORDERS, QUALITY, REJECTED_EVENTS, USERS, Table
 from shoal.transforms import contest, derived
-from shoal.transforms.contest import Contest
 
 _DERIVED = {ORDERS: derived.orders, ITEMS: derived.items, USERS: derived.users}
 
@@ -53,12 +52,14 @@ def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
     facts = shop.settle(lake, config.shop, batch.feed, raw, run)
     rules = row_rules(batch.feed, facts)
     candidates = candidate_events(raw, batch.feed, facts, duplicate_lines=params.duplicate_lines)
-    judged = contest.distinct_versions(candidates).withColumn("reasons", reasons(rules)).persist()
+    judged = candidates.withColumn("reasons", reasons(rules))
+    # From here on only a bad row needs to be known as it came.
+    judged = judged.withColumn("raw", F.when(F.size("reasons") > 0, F.to_json("raw")))
     days = _days(judged)
     plan = contest.plan_contest(judged, *_silver(lake, claim, days)).persist()
     try:
         verdicts = gate.judge(
-            plan.where("is_candidate AND (leads OR NOT is_good)"), EVENTS, rules=rules,
+            plan.where(contest.JUDGED), EVENTS, rules=rules,
             max_rejected_share=params.max_rejected_share,
         )  # fmt: skip
         told = [{"batch_id": batch.batch_id, **vars(verdict)} for verdict in verdicts]
@@ -69,7 +70,7 @@ def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
         for sentence in gate.warnings(verdicts):
             run.warn(f"batch {batch.batch_id}: {sentence}")
         counts = contest.book(plan)
-        touched = _write(lake, claim, contest.outcome(plan), days)
+        touched = _write(lake, claim, plan, days)
         batches.mark_validated(lake, claim, counts, touched)
         run.note(
             f"batch {batch.batch_id}: {batch.rows_in:,} rows = {counts['rows_accepted']:,} accepted + "
@@ -77,7 +78,6 @@ def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
         )
     finally:
         plan.unpersist()
-        judged.unpersist()
     return None
 
 
@@ -100,17 +100,19 @@ def _silver(lake: Lake, claim: Claim, days: set[date]) -> tuple[DataFrame, DataF
     return current, pinned(EVENT_VERSIONS).where(on_days), pinned(REJECTED_EVENTS)
 
 
-def _write(lake: Lake, claim: Claim, result: Contest, days: set[date]) -> set[date]:
+def _write(lake: Lake, claim: Claim, plan: DataFrame, days: set[date]) -> set[date]:
     """Bring a judged batch into silver; returns the days whose events or orders it changed."""
-    batch_id = claim.batch.batch_id
-    changed = result.plan.where(contest.CHANGES)
+    result, batch_id = contest.outcome(plan), claim.batch.batch_id
+    changed = plan.where(contest.CHANGES)
     touched = {row["event_date"] for row in changed.select("event_date").distinct().collect()}
-    gone = result.moved.withColumn("is_gone", F.lit(True))
-    news = result.upserts.withColumn("is_gone", F.lit(False)).unionByName(gone)
-    bound = ", ".join(f"DATE '{day}'" for day in sorted(days | touched))
-    if bound and not lake.was_stamped(EVENTS, "batch_id", batch_id):
+    if plan.where("kind = 'standing'").isEmpty():
+        lake.append(EVENTS, result.upserts, once=f"validate/{batch_id}/{claim.sequence}")
+    elif not lake.was_stamped(EVENTS, "batch_id", batch_id):
+        gone = result.moved.withColumn("is_gone", F.lit(True))
+        bound = ", ".join(f"DATE '{day}'" for day in sorted(days | touched))
         lake.merge(
-            EVENTS, news, where=f"t.event_date IN ({bound})",
+            EVENTS, result.upserts.withColumn("is_gone", F.lit(False)).unionByName(gone),
+            where=f"t.event_date IN ({bound})",
             update_when=contest.IS_NEWER, delete_when="s.is_gone", insert_when="NOT s.is_gone",
         )  # fmt: skip
     lake.append(EVENT_VERSIONS, result.replaced, once=f"validate/{batch_id}/{claim.sequence}")

@@ -51,14 +51,19 @@ def run_stages(stages: Sequence[Stage], arguments: Arguments, progress: Progress
     check_columns(config)
     _check_arguments(stages, arguments, config)
     with opened_lake(config, stages[0].name, arguments, progress) as lake:
-        if lake.facts() == {} and stages[0].name != "ingest":
-            raise ConfigError(f"there is no lake at {lake.location} yet; `shoal ingest` makes one")
-        lake.check_schema(ALL)
-        if not lake.exists(LAKE):
-            lake.settle("schema_version", str(SCHEMA_VERSION), "made by this version")
-        run_id = arguments.run_id
-        for stage in stages:
-            run_id = run_stage(stage, lake, config, arguments, progress, run_id)
+        run_on(lake, stages, config, arguments, progress)
+
+
+def run_on(lake: Lake, stages: Sequence[Stage], config: Config, arguments: Arguments, progress: Progress) -> str | None:
+    """Run stages in order on an open lake; returns the id of the run they belong to, null before features."""
+    if not lake.exists(LAKE) and stages[0].name != "ingest":
+        raise ConfigError(f"there is no lake at {lake.location} yet; `shoal ingest` makes one")
+    lake.check_schema(ALL)
+    lake.settle("schema_version", str(SCHEMA_VERSION), "made by this version")
+    run_id = arguments.run_id
+    for stage in stages:
+        run_id = run_stage(stage, lake, config, arguments, progress, run_id)
+    return run_id
 
 
 def run_stage(

@@ -210,6 +210,9 @@ class Lake:
 
     def settle(self, name: str, value: str, reason: str) -> str:
         """Set a fact unless it is set already; returns the value that holds."""
+        known = self.facts().get(name)
+        if known is not None:
+            return known
         return str(self.insert_new(LAKE, {"name": name, "value": value, "reason": reason})["value"])
 
     def check_schema(self, tables: Sequence[Table]) -> None:

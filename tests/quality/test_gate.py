@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from great_expectations import ExpectationSuite
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
@@ -14,9 +15,10 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, LongType, StringType
 
 from shoal.errors import ShoalError
+from shoal.quality import gate
 from shoal.quality.gate import FEW, Verdict, judge, refusal, warnings
 from shoal.quality.rows import reasons
-from shoal.quality.suites import KNOWN
+from shoal.quality.suites import KNOWN, suite_of
 from shoal.tables import EVENTS, QUALITY, Column, Rule, Table
 
 Frame = Callable[..., DataFrame]
@@ -86,8 +88,8 @@ TOY = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=[*HealthCheck])
-@given(rows=st.lists(TOY, min_size=20, max_size=150))
+@settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=[*HealthCheck])
+@given(rows=st.lists(TOY, min_size=100, max_size=300))
 def test_rows_and_expectations_count_the_same_failures(frame: Frame, rows: list[Row]) -> None:
     judged = with_reasons(frame(TOYS, *rows), TOYS.row_rules)
     verdicts = judge(judged, TOYS, rules=TOYS.row_rules, max_rejected_share=0.05)
@@ -111,34 +113,30 @@ def test_a_good_batch_passes(frame: Frame) -> None:
     verdicts = verdicts_of(frame, toys(10))
 
     assert not broken(verdicts)
-    assert verdicts[ACCEPTED] == Verdict(
-        "expectation",
-        ACCEPTED,
-        "critical",
-        True,
-        10,
-        0,
-        "broken by 0 of 10 rows (0.000%); at most 0.05 of them may",
-    )
+    observed = "broken by 0 of 10 rows (0 %); at most 5 % may"
+    assert verdicts[ACCEPTED] == Verdict("expectation", ACCEPTED, "critical", True, 10, 0, observed)
 
 
-BAD: dict[str, Row] = {
-    "id is set": {"id": None},
-    "colour is one of its allowed values": {"colour": "green"},
-    "price >= 1": {"price": 0.0},
-    "price <= 9": {"price": 9.5},
-    "red toys cost at most 5": {"colour": "red", "price": 6.0},
-}
-
-
-@pytest.mark.parametrize(("name", "values"), BAD.items())
-def test_a_rule_holds_up_to_its_tolerance(frame: Frame, name: str, values: Row) -> None:
-    at_the_limit = verdicts_of(frame, mixed(toys(95), toys(5, **values)))
-    beyond = verdicts_of(frame, mixed(toys(94), toys(6, **values)))
+def test_a_rule_holds_up_to_its_tolerance(frame: Frame) -> None:
+    at_the_limit = verdicts_of(frame, mixed(toys(95), toys(5, price=0.0)))
+    beyond = verdicts_of(frame, mixed(toys(94), toys(6, price=0.0)))
 
     assert not broken(at_the_limit)
-    assert broken(beyond) == {name, ACCEPTED}
-    assert (beyond[name].rows, beyond[name].failures, beyond[name].severity) == (100, 6, "critical")
+    assert broken(beyond) == {"price >= 1", ACCEPTED}
+    observed = "broken by 6 of 100 rows (6 %); at most 5 % may"
+    assert beyond["price >= 1"] == Verdict("expectation", "price >= 1", "critical", False, 100, 6, observed)
+
+
+def test_each_rule_can_be_broken_alone(frame: Frame) -> None:
+    bad: list[Row] = [{"id": None}, {"colour": "green"}, {"price": 0.0}, {"price": 9.5}]
+    bad += [{"colour": "red", "price": 6.0}]
+    # The first rule is broken by one row, the second by two, ...: none can be mistaken for another.
+    rows = mixed(toys(10), *(toys(number, **values) for number, values in enumerate(bad, start=1)))
+    verdicts = verdicts_of(frame, rows, max_rejected_share=0)
+
+    assert [verdicts[rule.name].failures for rule in TOYS.row_rules] == [1, 2, 3, 4, 5]
+    assert broken(verdicts) == {rule.name for rule in TOYS.row_rules} | {ACCEPTED}
+    assert verdicts[ACCEPTED].failures == 1 + 2 + 3 + 4 + 5
 
 
 def test_rejected_rows_add_up_over_the_rules(frame: Frame) -> None:
@@ -156,36 +154,37 @@ def test_a_batch_without_rows_is_refused(frame: Frame) -> None:
     assert verdicts[ANY_ROW].observed == "0 rows"
 
 
-@pytest.mark.parametrize("table", [TOYS, replace(TOYS, key=("id", "colour"))], ids=["one column", "two columns"])
+PAIRED = replace(TOYS, key=("id", "colour"))
+
+
+@pytest.mark.parametrize("table", [TOYS, PAIRED], ids=["one column", "two columns"])
 def test_accepted_rows_have_a_key_of_their_own(frame: Frame, table: Table) -> None:
     name = f"({', '.join(table.key)}) is unique among accepted rows"
     rejected_twin = [{"id": 0, "colour": "blue", "price": 0.0}]
-    twins = [{"id": 0, "colour": "blue", "price": 4.0}]
+    accepted_twin = [{"id": 1, "colour": "blue", "price": 4.0}]
+    verdicts = verdicts_of(frame, toys(30) + rejected_twin + accepted_twin, table=table)
 
-    assert not broken(verdicts_of(frame, toys(30) + rejected_twin, table=table))
-    verdicts = verdicts_of(frame, toys(30) + rejected_twin + twins, table=table)
     assert broken(verdicts) == {name}
-    assert (verdicts[name].rows, verdicts[name].failures) == (31, 2)  # both twins, of the accepted rows
+    assert (verdicts[name].rows, verdicts[name].failures) == (31, 2)  # of the accepted rows; both twins
     assert verdicts[name].severity == "critical"
 
 
 def test_a_part_of_the_key_may_repeat(frame: Frame) -> None:
-    rows = toys(5) + toys(5, colour="red")
-
-    assert not broken(verdicts_of(frame, rows, table=replace(TOYS, key=("id", "colour"))))
+    assert not broken(verdicts_of(frame, toys(5) + toys(5, colour="red"), table=PAIRED))
 
 
 def test_few_values_stop_a_batch_only_if_they_are_many_of_its_rows(frame: Frame) -> None:
-    def prices(good: int, bad: int, none: int) -> Verdict:
+    def prices(good: int, bad: int, none: int) -> tuple[bool, str]:
         rows = mixed(toys(good), toys(bad, price=0.0), toys(none, price=None))
-        return verdicts_of(frame, rows)["price >= 1"]
+        verdict = verdicts_of(frame, rows)["price >= 1"]
+        return verdict.success, verdict.severity
 
     # One of five prices, in a batch with hardly any: chance.
-    assert (prices(4, 1, 95).success, prices(4, 1, 95).severity) == (False, "warning")
+    assert prices(4, 1, 95) == (False, "warning")
     # The same prices are all that a small batch has.
-    assert (prices(4, 1, 0).success, prices(4, 1, 0).severity) == (False, "critical")
+    assert prices(4, 1, 0) == (False, "critical")
     # A fifth of a hundred prices is no chance, though only 1 % of the rows are rejected.
-    assert (prices(80, FEW - 80, 1900).success, prices(80, FEW - 80, 1900).severity) == (False, "critical")
+    assert prices(FEW - 20, 20, 1900) == (False, "critical")
 
 
 # --- What is known of shop events
@@ -194,9 +193,18 @@ def test_few_values_stop_a_batch_only_if_they_are_many_of_its_rows(frame: Frame)
 def shop_event(**values: Any) -> Row:
     noon = datetime(2021, 6, 1, 12, tzinfo=UTC)
     return {
-        "event_type": "view", "event_time": noon, "event_date": date(2021, 6, 1), "user_id": "u", "item_id": "mug",
-        "delivered_at": noon, "is_deleted": False, "source": "shop", "batch_id": "b", "content_hash": "h", **values,
-    }  # fmt: skip
+        "event_type": "view",
+        "event_time": noon,
+        "event_date": date(2021, 6, 1),
+        "user_id": "u",
+        "item_id": "mug",
+        "delivered_at": noon,
+        "is_deleted": False,
+        "source": "shop",
+        "batch_id": "b",
+        "content_hash": "h",
+        **values,
+    }
 
 
 def shop_batch(*parts: tuple[int, Row]) -> list[Row]:
@@ -255,9 +263,7 @@ def test_what_is_known_warns_beyond_its_limit(frame: Frame) -> None:
     [
         # UCI Online Retail, a thousandth: lines of customers and of guests, returns.
         pytest.param([(398, sold()), (132, sold(user_id=None)), (9, RETURN)], id="a gift shop"),
-        # Clicks by visitor; purchases, where there are any, without prices.
-        pytest.param([(50, {}), (9, {"event_type": "cart"})], id="clicks alone"),
-        pytest.param([(50, {}), (2, {"event_type": "purchase"})], id="clicks and purchases without prices"),
+        pytest.param([(50, {}), (9, {"event_type": "cart"})], id="clicks without purchases"),
     ],
 )
 def test_healthy_shops_pass_without_a_word(frame: Frame, parts: list[tuple[int, Row]]) -> None:
@@ -270,8 +276,8 @@ def _bad_values(column: Column) -> list[Row]:
     bad += ["no such word"] if column.allowed else []
     bad += [column.low - 1] if column.low is not None else []
     bad += [column.high + 1] if column.high is not None else []
-    cast = {"integer": int, "decimal": Decimal}.get(column.type.typeName(), lambda value: value)
-    return [{column.name: value if value is None else cast(value)} for value in bad]
+    cast = {"integer": int, "decimal": Decimal, "double": float}.get(column.type.typeName(), str)
+    return [{column.name: None if value is None else cast(value)} for value in bad]
 
 
 def test_every_declared_expectation_of_an_event_can_be_broken(frame: Frame) -> None:
@@ -279,7 +285,7 @@ def test_every_declared_expectation_of_an_event_can_be_broken(frame: Frame) -> N
     bad += [{"item_id": None}, {"event_time": datetime(2021, 6, 3, tzinfo=UTC)}]
     rules = EVENTS.row_rules
     assert len(bad) == len(rules)
-    # The first rule is broken by one row, the second by two, ...: nothing can be mistaken for another.
+    # The first rule is broken by one row, the second by two, ...: none can be mistaken for another.
     rows = [shop_event(event_id=f"e{i}.{j}") | values for i, values in enumerate(bad, 1) for j in range(i)]
     verdicts = verdicts_of(frame, rows, table=EVENTS, max_rejected_share=0)
 
@@ -292,17 +298,15 @@ def test_every_declared_expectation_of_an_event_can_be_broken(frame: Frame) -> N
 
 
 def test_a_feeds_rule_is_judged_by_what_was_recorded(frame: Frame) -> None:
-    own = Rule("raw price is a number", "raw.price RLIKE '^[0-9]'")  # of a column that the table does not have
-    raw = frame(TOYS, *toys(20)).withColumn("raw", F.struct(F.when(F.col("id") < 3, "?").otherwise("3").alias("price")))
+    own = Rule("raw price is a number", "raw.price RLIKE '^[0-9]'")  # the table has no such column
+    price = F.when(F.col("id") < 3, "?").otherwise("3").alias("price")
     rules = [*TOYS.row_rules, own]
-    judged = with_reasons(raw, rules).select(*TOYS.names, "reasons")
-    verdicts = judge(judged, TOYS, rules=rules, max_rejected_share=0.05)
+    mapped = with_reasons(frame(TOYS, *toys(20)).withColumn("raw", F.struct(price)), rules).drop("raw")
+    verdicts = judge(mapped, TOYS, rules=rules, max_rejected_share=0.05)
 
-    assert {v.kind for v in verdicts if v.name == own.name and v.failures == 3 and not v.success} == {
-        "expectation",
-        "rule",
-    }
     assert [v.name for v in verdicts if v.kind == "rule"] == [rule.name for rule in rules]
+    judged = {v.kind: (v.success, v.rows, v.failures) for v in verdicts if v.name == own.name}
+    assert judged == {"expectation": (False, 20, 3), "rule": (False, 20, 3)}
 
 
 # --- What judging must not do
@@ -315,7 +319,8 @@ def test_order_and_partitioning_change_nothing(frame: Frame) -> None:
     def verdicts(batch: DataFrame) -> list[Verdict]:
         return judge(batch, TOYS, rules=TOYS.row_rules, max_rejected_share=0.05)
 
-    assert verdicts(judged.repartition(5, "price").sortWithinPartitions(F.desc("id"))) == verdicts(judged.coalesce(1))
+    shuffled = judged.repartition(5, "price").sortWithinPartitions(F.desc("id"))
+    assert verdicts(shuffled) == verdicts(judged.coalesce(1))
 
 
 def test_spark_disk_network_and_console_are_left_alone(
@@ -358,12 +363,20 @@ def test_spark_disk_network_and_console_are_left_alone(
     assert printed.out + printed.err == ""
 
 
-def test_a_fault_of_the_machinery_is_no_fault_of_the_data(frame: Frame) -> None:
-    lost = F.when(F.col("id") == 7, F.raise_error(F.lit("executor lost"))).otherwise(F.col("price"))
-    judged = frame(TOYS, *toys(20)).withColumn("price", lost.cast("double"))
-    judged = judged.withColumn("reasons", F.array().cast("array<string>"))
+def test_a_fault_of_the_machinery_is_no_fault_of_the_data(
+    frame: Frame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shortened(table: Table, **settings: Any) -> ExpectationSuite:  # a fault is tried again and again
+        suite = suite_of(table, **settings)
+        return ExpectationSuite(
+            "short", [e for e in suite.expectations if (e.meta or {})["name"] == "price >= 1"]
+        )
 
-    with pytest.raises(ShoalError, match="could not judge silver.toys") as caught:
+    monkeypatch.setattr(gate, "suite_of", shortened)
+    lost = F.when(F.col("id") == 7, F.raise_error(F.lit("executor lost"))).otherwise(F.col("price"))
+    judged = with_reasons(frame(TOYS, *toys(10)), TOYS.row_rules).withColumn("price", lost.cast("double"))
+
+    with pytest.raises(ShoalError, match="could not judge short") as caught:
         judge(judged, TOYS, rules=TOYS.row_rules, max_rejected_share=0.05)
     assert type(caught.value) is ShoalError
     assert caught.value.exit_code == 1
@@ -383,7 +396,9 @@ def test_a_verdict_is_a_row_of_quality_without_its_batch() -> None:
 
 
 def test_a_batch_that_holds_is_not_refused() -> None:
-    assert refusal([expectation("a", success=True), Verdict("rule", "r", "info", False, 100, 3, None)]) is None
+    rejecting = Verdict("rule", "r", "info", False, 100, 3, None)
+
+    assert refusal([expectation("a", success=True), rejecting]) is None
     assert refusal([expectation("a", success=False, severity="warning")]) is None
 
 
@@ -393,7 +408,7 @@ def test_a_refusal_names_what_broke_why_and_what_to_do() -> None:
             expectation(
                 "price >= 1",
                 success=False,
-                observed="broken by 6 of 100 rows (6.000%); at most 0.05 of them may",
+                observed="broken by 6 of 100 rows (6 %); at most 5 % may",
             ),
             expectation("id is set", success=True),
             expectation("odd", success=False, severity="warning"),
@@ -405,10 +420,10 @@ def test_a_refusal_names_what_broke_why_and_what_to_do() -> None:
 
     assert said == (
         "1 of 3 expectations do not hold:\n"
-        "  price >= 1: broken by 6 of 100 rows (6.000%); at most 0.05 of them may\n"
+        "  price >= 1: broken by 6 of 100 rows (6 %); at most 5 % may\n"
         "rows were rejected most often by: price >= 1 (1,234), b (2)\n"
         "silver has not changed; mend the export or the feed's mapping and run again\n"
-        "if they are rightly rejected and the rest is wanted, raise validate.max_rejected_share"
+        "if these rows are rightly rejected and the others are wanted, raise validate.max_rejected_share"
     )
 
 

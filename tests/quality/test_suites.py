@@ -23,7 +23,7 @@ FEEDS_OWN = Rule("raw price is a number", "raw.price RLIKE '[0-9]+'")
 
 
 def by_name(suite: ExpectationSuite) -> dict[str, object]:
-    return {expectation.meta["name"]: expectation for expectation in suite.expectations}
+    return {(expectation.meta or {})["name"]: expectation for expectation in suite.expectations}
 
 
 def test_the_suite_is_the_declaration() -> None:
@@ -54,8 +54,8 @@ def test_every_expectation_has_a_name_and_a_severity() -> None:
     known = {one.rule.name for one in KNOWN[EVENTS.name]}
 
     for expectation in suite_of(EVENTS, tolerance=0.05).expectations:
-        severity = "warning" if expectation.meta["name"] in known else "critical"
-        assert expectation.meta["severity"] == severity
+        severity = "warning" if (expectation.meta or {})["name"] in known else "critical"
+        assert (expectation.meta or {})["severity"] == severity
         assert expectation.severity == severity
 
 

@@ -38,10 +38,10 @@ def candidate_events(raw: DataFrame, feed: Feed, shop: Shop, *, duplicate_lines:
         Columns of ``silver.events`` and, for the books, ``raw`` (the bronze row), ``source_file`` and ``position``.
         What could not be read is null.
     """
-    rows = raw.withColumn("raw", F.struct(*feed.table.names))
+    # The id may need a shuffle: only then is the row doubled as a struct.
+    rows = raw.withColumn("_id", _event_id(feed, duplicate_lines)).withColumn("raw", F.struct(*feed.table.names))
     mapped = rows.select(
-        "raw", "source_file", "position", "batch_id", "delivered_at", "extra",
-        _event_id(feed, duplicate_lines).alias("event_id"),
+        "raw", "source_file", "position", "batch_id", "delivered_at", "extra", F.col("_id").alias("event_id"),
         *(
             F.expr(_filled(feed.mapping[c.name], feed, shop)).cast(c.type).alias(c.name)
             if c.name in feed.mapping

@@ -14,15 +14,15 @@ from pathlib import Path
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from shoal.errors import ConfigError, bulleted
 from shoal.synthetic.catalogue import POOLS, catalogue
 from shoal.synthetic.draws import draws
 from shoal.synthetic.faults import fault_truth, is_repeated, spoil, with_copies
-from shoal.synthetic.people import Plan, people, user_truth, visits
+from shoal.synthetic.people import Plan, people, user_truth
 from shoal.synthetic.purchases import actions
-from shoal.synthetic.rows import event_date, event_id, raw_rows
+from shoal.synthetic.rows import COLUMNS, raw_rows
+from shoal.synthetic.visits import visits
 
 __all__ = ["SyntheticShop", "synthesize", "write"]
 
@@ -65,17 +65,15 @@ def synthesize(
         raise ConfigError(bulleted("cannot make a synthetic shop:", problems))
     plan, draw = Plan(users, items, days, seed, start), draws(seed)
     everybody = people(spark, plan, draw)
-    happened = actions(visits(everybody, plan, draw), plan, draw)
+    happened = raw_rows(actions(visits(everybody, plan, draw), plan, draw), plan, draw)
     delivered = with_copies(happened, draw)
     return SyntheticShop(
-        events=spoil(raw_rows(delivered, plan, draw)).drop("fault"),
+        events=spoil(delivered).select(*COLUMNS),
         truth={
             "users": user_truth(everybody, plan),
             "items": catalogue(spark, draw, items),
-            "bad_rows": fault_truth(
-                delivered.select(event_id().alias("event_id"), "fault", event_date(plan).alias("event_date"))
-            ),
-            "duplicates": happened.where(is_repeated(draw)).select(event_id().alias("event_id")),
+            "bad_rows": fault_truth(delivered),
+            "duplicates": happened.where(is_repeated(draw)).select("event_id"),
         },
         as_of=plan.as_of,
     )

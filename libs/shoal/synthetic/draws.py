@@ -52,9 +52,10 @@ def pick(number: Column, values: Sequence[object]) -> Column:
     return F.element_at(F.lit([*values]), (number + 1).cast("int"))
 
 
-def pick_by_share(uniform: Column, shares: Sequence[float]) -> Column:
-    """The index into ``shares``, which add up to 1, that a uniform number falls into."""
-    chosen = F.lit(len(shares) - 1)
-    for index in reversed(range(len(shares) - 1)):
-        chosen = F.when(uniform < sum(shares[: index + 1]), F.lit(index)).otherwise(chosen)
+def pick_by_share(uniform: Column, shares: Sequence[float | Column]) -> Column:
+    """The index into ``shares``, which add up to 1, that a uniform number falls into; the last takes the rest."""
+    chosen, reached = F.lit(len(shares) - 1), F.lit(0.0)
+    bounds = [reached := reached + share for share in shares[:-1]]
+    for index, bound in reversed([*enumerate(bounds)]):
+        chosen = F.when(uniform < bound, F.lit(index)).otherwise(chosen)
     return chosen

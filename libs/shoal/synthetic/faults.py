@@ -47,23 +47,32 @@ def with_copies(events: DataFrame, draw: Draw) -> DataFrame:
 
     ``fault`` is the index into ``FAULTS`` of a row that :func:`spoil` will make bad.
     """
-    keys = (F.col("visit_no"), F.col("slot"), F.hash("action"))
-    good, bad = F.lit(-1), below(draw("fault kind", *keys), len(FAULTS)).cast("int")
-    copies = F.array_compact(F.array(good, F.when(is_repeated(draw), good), F.when(_is_spoiled(draw), bad)))
-    return events.withColumn("fault", F.explode(copies)).withColumn("fault", F.nullif("fault", F.lit(-1)))
+    copy = F.col("copy")
+    kind = below(draw("fault kind", *_event()), len(FAULTS)).cast("int")
+    return (
+        events.withColumn("copy", F.explode(F.lit(["once", "again", "bad"])))
+        .where((copy == "once") | ((copy == "again") & is_repeated(draw)) | ((copy == "bad") & _has_bad(draw)))
+        .withColumn("fault", F.when(copy == "bad", kind))
+        .drop("copy")
+    )
 
 
 def is_repeated(draw: Draw) -> Column:
     """True for an event that is delivered twice."""
-    return draw("duplicate", F.col("visit_no"), F.col("slot"), F.hash("action")) < DUPLICATE_SHARE
+    return draw("duplicate", *_event()) < DUPLICATE_SHARE
 
 
-def _is_spoiled(draw: Draw) -> Column:
-    return draw("bad row", F.col("visit_no"), F.col("slot"), F.hash("action")) < BAD_SHARE
+def _has_bad(draw: Draw) -> Column:
+    return draw("bad row", *_event()) < BAD_SHARE
+
+
+def _event() -> tuple[Column, ...]:
+    """The whole numbers that name an event."""
+    return F.col("visit_no"), F.col("slot"), F.hash("action")
 
 
 def spoil(rows: DataFrame) -> DataFrame:
-    """Make the rows with a ``fault`` bad: each by its fault alone, with an id and, if it is a line, an order of its own."""
+    """Make the rows with a ``fault`` bad, each by its fault alone; their ids are their own, and so are their orders."""
     changed = sorted({name for fault in FAULTS for name in fault.changes})
     spoiled = rows.withColumns({name: _changed(rows, name) for name in changed})
     is_bad, own_id = F.col("fault").isNotNull(), _bad_id()
@@ -76,9 +85,9 @@ def spoil(rows: DataFrame) -> DataFrame:
     )
 
 
-def fault_truth(bad: DataFrame) -> DataFrame:
-    """truth.bad_rows of rows event_id, fault and event_date (the day of the good event beside it)."""
-    return bad.where(F.col("fault").isNotNull()).select(
+def fault_truth(delivered: DataFrame) -> DataFrame:
+    """truth.bad_rows; ``event_date`` is the day of the good event beside it."""
+    return delivered.where(F.col("fault").isNotNull()).select(
         _bad_id().alias("event_id"),
         pick(F.col("fault"), [fault.kind for fault in FAULTS]).alias("kind"),
         _by_fault([F.lit([*fault.reasons]) for fault in FAULTS]).alias("reasons"),

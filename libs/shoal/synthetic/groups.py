@@ -1,7 +1,8 @@
 """The planted customer groups, their rhythm in time, and the exact chance of an order that follows from it.
 
-Plain Python: a group is a handful of numbers. One day of one living user is one Bernoulli draw with the chance
-``order_rate x season(day)``; nothing else makes an order, so the chance of an order in any window has a closed form.
+Plain Python: a group is a handful of numbers. Each day of a user who has come and not left is one Bernoulli draw of
+an order with the chance ``order_rate x season(day)``; besides, only a certain first order on the day of coming makes
+one. So the chance of an order in any window can be computed exactly.
 """
 
 import math
@@ -18,33 +19,39 @@ _PEAK_DAY = 340  # of the year: December
 
 @dataclass(frozen=True)
 class Group:
-    """One kind of customer. Rates are chances per day, hazards are chances per day to change for good."""
+    """One kind of customer. Rates are chances per day; hazards are chances per day to change for good.
+
+    Days count from the shop's first, not back from its last: nobody's past depends on how long the shop is watched.
+    """
 
     name: str
     share: float  # of all users
     order_rate: float
-    browse_rate: float  # visits without an order
+    browse_rate: float  # visits, of which those on days without an order are without one
     lines: tuple[int, int]  # different articles per order, least and greatest, each as likely
     pieces: int  # per line, at most; 1..pieces are as likely
     tiers: tuple[float, float, float]  # shares of budget, standard and premium articles
     coupon_share: float = 0.1  # of orders
     return_share: float = 0.05  # of lines
-    arrival_hazard: float = 1.0  # 1: there from the first day
-    first_order: bool = False  # True: orders for certain on the day of arrival
-    churn_hazard: float = 0.0005
-    churn_from: int = 1  # days after arrival before which nobody leaves
-    churn_by: int | None = None  # days after arrival by which everybody has left
+    arrival_from: int = 0  # day before which nobody comes; the first visit is on the day of coming
+    arrival_hazard: float = 0.3
+    first_order: bool = False  # True: the first visit ends in an order for certain
+    churn_from: int = 1  # day before which nobody leaves
+    churn_hazard: float = 0.0003
+    churn_by: int | None = None  # day by which everybody has left
 
 
+# Far enough apart that KMeans on log-scaled behaviour finds them after about 120 days: a group may share its rhythm
+# with another, but then not its basket or price.
 GROUPS = (
-    Group("champions", 0.08, 0.075, 0.03, (4, 5), 2, (0.0, 0.3, 0.7), churn_hazard=0.0003),
-    Group("regulars", 0.25, 0.03, 0.02, (2, 3), 1, (0.0, 1.0, 0.0)),
-    Group("big rare baskets", 0.12, 0.014, 0.02, (7, 9), 6, (0.0, 0.3, 0.7), coupon_share=0.2),
-    Group("bargain small baskets", 0.17, 0.05, 0.02, (1, 1), 1, (1.0, 0.0, 0.0), coupon_share=0.3),
-    Group("one-timers", 0.24, 0.0004, 0.01, (1, 2), 1, (0.1, 0.9, 0.0),
-          arrival_hazard=0.02, first_order=True, churn_hazard=0.002),
-    Group("lapsed", 0.14, 0.11, 0.04, (2, 3), 1, (0.0, 1.0, 0.0),
-          churn_hazard=0.08, churn_from=40, churn_by=70),
+    Group("champions", 0.10, 0.06, 0.02, (5, 5), 2, (0.0, 0.2, 0.8)),
+    Group("regulars", 0.17, 0.042, 0.01, (3, 3), 1, (0.4, 0.6, 0.0)),
+    Group("big rare baskets", 0.11, 0.012, 0.02, (8, 9), 6, (0.0, 0.2, 0.8), coupon_share=0.2),
+    Group("bargain small baskets", 0.20, 0.05, 0.02, (1, 1), 1, (1.0, 0.0, 0.0), coupon_share=0.3),
+    Group("one-timers", 0.26, 0.0004, 0.01, (1, 2), 1, (0.1, 0.9, 0.0),
+          arrival_from=20, arrival_hazard=0.12, first_order=True, churn_hazard=0.001),
+    Group("lapsed", 0.16, 0.12, 0.02, (2, 2), 1, (0.0, 0.1, 0.9),
+          churn_hazard=0.1, churn_from=30, churn_by=50),
 )  # fmt: skip
 
 GUESTS = Group("guests", 0.0, 0.12, 0.0, (1, 2), 1, (0.3, 0.6, 0.1))  # order_rate: orders per visit
@@ -61,39 +68,45 @@ def geometric_scale(hazard: float) -> float:
     return 0.0 if hazard >= 1 else -1 / math.log1p(-hazard)
 
 
-def order_chance(group: Group, as_of: int, busy: Sequence[float], *, arrived: bool) -> float:
-    """P(at least one order on the days ``as_of`` .. ``as_of + HORIZON_DAYS - 1``), for who has not left before.
+def order_chances(group: Group, as_of: int, busy: Sequence[float]) -> tuple[float, float]:
+    """P(at least one order on the days ``as_of`` .. ``as_of + HORIZON_DAYS - 1``) of who has not left before.
 
-    Backwards over the days: with q(d) = P(no order from day d on | neither left nor, if not ``arrived``, come before d)
-    and q(end) = 1, an arrived user has q(d) = h + (1 - h) (1 - p(d)) q(d + 1), with the hazard h of leaving on day d
-    and the chance p(d) of an order; one who is yet to come has q(d) = (1 - a) q(d + 1) + a r(d), with the hazard a
-    of coming on day d and r(d) = P(no order from d on | comes on d), which is 0 where the first order is certain.
+    Backwards over the days. With the hazard h of leaving on a day d, the hazard a of coming and the chance p of an
+    order, and quiet(d) = P(no order from day d on | not left before d), 1 after the last day::
+
+        there(d) = h + (1 - h) (1 - p) there(d + 1)
+        away(d)  = h + (1 - h) ((1 - a) away(d + 1) + a r there(d + 1))
+
+    where r = P(no order on the day of coming) is 1 - p, or 0 where the first order is certain.
 
     Args:
-        group: whose chance.
+        group: whose chances.
         as_of: first day of the window, counted from the shop's first day.
         busy: :func:`season` of at least ``as_of + HORIZON_DAYS`` days.
-        arrived: came before ``as_of``.
+
+    Returns:
+        The chance of who came before ``as_of``, and of who did not.
     """
-    if not arrived and not group.first_order:
-        raise ValueError(f"{group.name} are there from the first day")
-    quiet = 1.0  # P(no order from this day on)
+    there = away = 1.0
     for day in reversed(range(as_of, as_of + HORIZON_DAYS)):
-        if arrived:
-            leaves = _churn_hazard(group, day)
-            quiet = leaves + (1 - leaves) * (1 - group.order_rate * busy[day]) * quiet
-        else:
-            quiet *= 1 - group.arrival_hazard
-    return 1 - quiet
+        leaves, comes = _churn_hazard(group, day), _arrival_hazard(group, day)
+        waits = 1 - group.order_rate * busy[day]
+        waits_at_first = 0.0 if group.first_order else waits
+        away = leaves + (1 - leaves) * ((1 - comes) * away + comes * waits_at_first * there)
+        there = leaves + (1 - leaves) * waits * there
+    return 1 - there, 1 - away
+
+
+def _arrival_hazard(group: Group, day: int) -> float:
+    """P(comes on ``day`` | had not come)."""
+    return group.arrival_hazard if day >= group.arrival_from else 0.0
 
 
 def _churn_hazard(group: Group, day: int) -> float:
-    """P(leaves on ``day`` | had not left). Dated hazards are for groups that are there from the first day."""
-    if day < group.churn_from and group.arrival_hazard >= 1:
-        return 0.0
+    """P(leaves on ``day`` | had not left)."""
     if group.churn_by is not None and day >= group.churn_by:
         return 1.0
-    return group.churn_hazard
+    return group.churn_hazard if day >= group.churn_from else 0.0
 
 
 def _busy(day: date) -> float:

@@ -7,7 +7,7 @@ though its later delivery counts in the contest.
 
 from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.window import WindowSpec
 
@@ -15,11 +15,15 @@ from shoal.tables import EVENT_VERSIONS, EVENTS, REJECTED_EVENTS
 
 # Of a plan: rows that change what silver.events says, new ones and those they replace.
 CHANGES = (
-    "is_good AND (is_candidate AND wins AND NOT (content_hash <=> standing_content)"
-    " OR NOT is_candidate AND content_hash <> winner_content)"
+    "is_good AND (kind = 'candidate' AND wins AND NOT (content_hash <=> standing_content)"
+    " OR kind = 'standing' AND content_hash <> winner_content)"
 )
 # Of a merge: the new row s has the stronger claim than the row t. Null is less than any time.
-IS_NEWER = "struct(s.updated_at, s.delivered_at, s.content_hash) > struct(t.updated_at, t.delivered_at, t.content_hash)"
+IS_NEWER = (
+    "struct(s.updated_at, s.delivered_at, s.content_hash) > struct(t.updated_at, t.delivered_at, t.content_hash)"
+)
+# Of a plan: what the gate judges, of each event its best version in the batch.
+JUDGED = "kind = 'candidate' AND is_first AND (leads OR NOT is_good)"
 
 
 @dataclass(frozen=True)
@@ -30,115 +34,107 @@ class Contest:
     moved: DataFrame  # rows of silver.events whose event now lies on another day
     replaced: DataFrame  # rows of silver.event_versions
     rejected: DataFrame  # rows of silver.rejected_events
-    plan: DataFrame  # every candidate with is_good, is_known, and every current row it met; persist it
-
-
-def distinct_versions(candidates: DataFrame) -> DataFrame:
-    """One row per event and content, the one delivered last; ``copies`` counts what it stands for."""
-    alike = Window.partitionBy("event_id", "content_hash")
-    latest = alike.orderBy(F.col("delivered_at").desc(), "source_file", "position")
-    return (
-        candidates.withColumn("copies", F.count("*").over(alike))
-        .withColumn("_place", F.row_number().over(latest))
-        .where(F.col("_place") == 1)
-        .drop("_place")
-    )
 
 
 def plan_contest(judged: DataFrame, current: DataFrame, versions: DataFrame, rejected: DataFrame) -> DataFrame:
-    """Candidates and the current rows they meet, with what is known of each and who wins.
+    """Every candidate beside what the lake knows of its event, and who wins; one shuffle, by event.
 
     Args:
-        judged: distinct candidates with ``reasons``; empty for a good row.
+        judged: candidate events with ``reasons``; empty for a good row.
         current: rows of ``silver.events`` that may be versions of the same events.
         versions: rows of ``silver.event_versions`` of the same days.
         rejected: rows of ``silver.rejected_events``.
 
     Returns:
-        The candidates and ``current`` rows together, with ``is_candidate``, ``is_good``, ``is_known`` (this
-        version was in the lake before), ``leads`` (the best of its event in this batch), ``wins`` and the winner's ``winner_delivered_at``, ``winner_content`` and
-        ``winner_date``. Bad rows take no part and never win.
+        The candidates, and the current rows of their events, with
+        ``kind``: candidate, or standing for a current row;
+        ``is_good``: it broke no rule; bad rows take no part and never win;
+        ``is_first``: the one of identical rows that was delivered last; the others are duplicates;
+        ``is_known``: this version was in the lake before;
+        ``leads``, ``wins``: it is the best version of its event in this batch, or of all;
+        ``standing_content`` and the winner's ``winner_content``, ``winner_delivered_at``, ``winner_date``.
     """
     marks = ["event_id", "content_hash"]
-    known_good = current.select(*marks).unionByName(versions.select(*marks)).distinct()
-    known_bad = rejected.select(*marks).distinct()
-    is_good = F.size("reasons") == 0
-    flagged = (
-        judged.withColumn("is_good", is_good)
-        .join(known_good.withColumn("_good", F.lit(True)), on=marks, how="left")
-        .join(known_bad.withColumn("_bad", F.lit(True)), on=marks, how="left")
-        .withColumn(
-            "is_known",
-            F.coalesce(F.when(F.col("is_good"), F.col("_good")).otherwise(F.col("_bad")), F.lit(False)),
-        )
-        .drop("_good", "_bad")
-        .withColumn("is_candidate", F.lit(True))
-        .withColumn("leads", F.row_number().over(_newest(Window.partitionBy("event_id", "is_good"))) == 1)
+    good = F.col("is_good")
+    everyone = (
+        _kind(judged.withColumn("is_good", F.size("reasons") == 0), "candidate")
+        .unionByName(_kind(current.withColumn("is_good", F.lit(True)), "standing"), allowMissingColumns=True)
+        .unionByName(_kind(versions.select(*marks, F.lit(True).alias("is_good")), "mark"), allowMissingColumns=True)
+        .unionByName(_kind(rejected.select(*marks, F.lit(False).alias("is_good")), "mark"), allowMissingColumns=True)
+        .repartition("event_id")
     )
-    met = current.join(flagged.where("is_good").select("event_id").distinct(), on="event_id", how="left_semi")
-    there = met.withColumn("is_candidate", F.lit(False)).withColumn("is_good", F.lit(True))
-    everyone = flagged.unionByName(there, allowMissingColumns=True)
-
-    contest = Window.partitionBy("event_id", "is_good")
-    # Of two rows with the same claim, the one that stands in the lake stays.
-    newest = _newest(contest, "is_candidate")
-    whole = newest.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+    event = Window.partitionBy("event_id", "is_good")
+    version = Window.partitionBy("event_id", "is_good", "content_hash")
+    candidate, standing = F.col("kind") == "candidate", F.col("kind") == "standing"
+    best = _strongest(event)
+    newest = best.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+    of_batch = _strongest(Window.partitionBy("event_id", "is_good", "kind"))
+    delivered_last = Window.partitionBy("event_id", "is_good", "content_hash", "kind").orderBy(
+        F.col("delivered_at").desc(), "source_file", "position"
+    )
     return (
-        everyone.withColumn("wins", F.col("is_good") & (F.row_number().over(newest) == 1))
-        .withColumn("winner_delivered_at", F.first("delivered_at").over(whole))
-        .withColumn("winner_content", F.first("content_hash").over(whole))
-        .withColumn("winner_date", F.first("event_date").over(whole))
-        .withColumn("standing_content", F.max(F.when(~F.col("is_candidate"), F.col("content_hash"))).over(whole))
+        everyone.withColumn("is_known", F.max(F.when(candidate, 0).otherwise(1)).over(version) == 1)
+        .withColumn("is_first", F.row_number().over(delivered_last) == 1)
+        .withColumn("leads", F.row_number().over(of_batch) == 1)
+        .withColumn("wins", good & (F.row_number().over(best) == 1))
+        .withColumn("winner_delivered_at", F.first("delivered_at").over(newest))
+        .withColumn("winner_content", F.first("content_hash").over(newest))
+        .withColumn("winner_date", F.first("event_date").over(newest))
+        .withColumn("standing_content", F.max(F.when(standing, F.col("content_hash"))).over(event))
+        .withColumn("_is_met", F.max(F.when(candidate, 1).otherwise(0)).over(event) == 1)
+        .where((F.col("kind") != "mark") & F.col("_is_met"))
+        .drop("_is_met")
     )
-
-
-def _newest(versions: WindowSpec, *then: str) -> WindowSpec:
-    """The versions of each window in the order of their claim, the strongest first."""
-    claim = (
-        F.col("updated_at").desc_nulls_last(),
-        F.col("delivered_at").desc(),
-        F.col("content_hash").desc(),
-    )
-    return versions.orderBy(*claim, *then)
 
 
 def outcome(plan: DataFrame) -> Contest:
     """The rows that a plan puts into each table."""
-    good, candidate = F.col("is_good"), F.col("is_candidate")
-    stands = ~candidate
+    good = F.col("is_good")
+    candidate, standing = F.col("kind") == "candidate", F.col("kind") == "standing"
     lost = F.col("content_hash") != F.col("winner_content")
-    new = candidate & good & ~F.col("is_known")
+    new = candidate & F.col("is_first") & ~F.col("is_known")
     return Contest(
         upserts=EVENTS.select(plan.where(candidate & F.col("wins"))),
-        moved=EVENTS.select(plan.where(stands & (F.col("event_date") != F.col("winner_date")))),
+        moved=EVENTS.select(plan.where(standing & (F.col("event_date") != F.col("winner_date")))),
         replaced=EVENT_VERSIONS.select(
-            plan.where(good & lost & (stands | new))
+            plan.where(good & lost & (standing | new))
             .withColumn("known_from", F.col("delivered_at"))
             .withColumn("known_to", F.greatest("delivered_at", "winner_delivered_at"))
         ),
-        rejected=REJECTED_EVENTS.select(
-            plan.where(candidate & ~good & ~F.col("is_known"))
-            .withColumn("raw", F.to_json("raw"))
-            .withColumn("feed", F.col("source"))
-        ),
-        plan=plan,
+        rejected=REJECTED_EVENTS.select(plan.where(new & ~good).withColumn("feed", F.col("source"))),
     )
 
 
 def book(plan: DataFrame) -> dict[str, int]:
     """How many candidates were accepted, rejected or duplicates; together they are the rows of the batch."""
-    candidate, good, known = F.col("is_candidate"), F.col("is_good"), F.col("is_known")
-
-    def count(which: Column) -> Column:
-        return F.coalesce(F.sum(F.when(which, 1)), F.lit(0))
-
-    copies = F.coalesce(F.sum(F.when(candidate, F.col("copies"))), F.lit(0))
+    new = F.expr("kind = 'candidate' AND is_first AND NOT is_known")
     counted = plan.agg(
-        copies.alias("rows"),
-        count(candidate & good & ~known).alias("rows_accepted"),
-        count(candidate & ~good & ~known).alias("rows_rejected"),
+        F.count_if(F.col("kind") == "candidate").alias("rows"),
+        F.count_if(new & F.col("is_good")).alias("rows_accepted"),
+        F.count_if(new & ~F.col("is_good")).alias("rows_rejected"),
     ).first()
     assert counted is not None, "an aggregate has one row"
     accepted, rejected = int(counted["rows_accepted"]), int(counted["rows_rejected"])
     duplicates = int(counted["rows"]) - accepted - rejected
     return {"rows_accepted": accepted, "rows_rejected": rejected, "rows_duplicate": duplicates}
+
+
+def _kind(rows: DataFrame, kind: str) -> DataFrame:
+    return rows.withColumn("kind", F.lit(kind))
+
+
+def _strongest(versions: WindowSpec) -> WindowSpec:
+    """The versions of each window in the order of their claim, the strongest first.
+
+    Marks take no part; of two rows with the same claim the one that stands in the lake stays, and else any:
+    they are identical.
+    """
+    return versions.orderBy(
+        F.col("kind") == "mark",
+        F.col("updated_at").desc_nulls_last(),
+        F.col("delivered_at").desc_nulls_last(),
+        F.col("content_hash").desc(),
+        F.col("kind").desc(),  # standing before candidate
+        "source_file",
+        "position",
+    )

@@ -1,0 +1,79 @@
+"""The shape of the pipeline: every table has one writer, no job reads to its right, everything says what it means."""
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+
+from shoal import tables
+from shoal.dictionary import dictionary
+from shoal.sources import FEEDS
+from shoal.stages import STAGES
+
+ROOT = Path(__file__).parents[2]
+LAYERS = ["files", "bronze", "silver", "features", "gold", "ops"]
+DECLARED = [*tables.ALL, *(feed.table for feed in FEEDS.values())]
+JOBS = [stage.job for stage in STAGES]
+
+
+def flow(job: str) -> tuple[list[str], list[str]]:
+    """Inputs and outputs of a job, from its first line."""
+    first = (ast.get_docstring(ast.parse((ROOT / "jobs" / f"{job}.py").read_text())) or "").split("\n\n")[0]
+    reads, arrow, writes = " ".join(first.split()).partition(" -> ")
+    assert arrow, f"jobs/{job}.py: the first line must read 'inputs -> outputs', not {first!r}"
+    return reads.split(", "), writes.split(", ")
+
+
+def test_every_table_has_one_writer():
+    written = [name for job in JOBS for name in flow(job)[1] if not name.startswith("ops.")]
+
+    assert sorted(written) == sorted(set(written))
+    assert {t.name for t in tables.ALL if t.layer != "ops"} <= set(written)
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_no_job_reads_to_its_right(job):
+    reads, writes = flow(job)
+
+    def place(name: str) -> int:
+        return LAYERS.index(name.split(".")[0])
+
+    assert max(map(place, reads)) <= min(map(place, writes))
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_a_job_writes_what_the_declarations_say(job):
+    declared = {table.name for table in tables.ALL if table.writer == job and table.layer != "ops"}
+    written = {name for name in flow(job)[1] if name.split(".")[0] not in {"ops", "bronze"}}
+
+    assert written == declared
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_a_job_reads_and_writes_only_what_its_first_line_says(job):
+    """Tables are named in code by the constants of shoal.tables; those that a job uses are in its first line."""
+    module = importlib.import_module(f"shoal.jobs.{job}")
+    used = {t.name for t in tables.ALL if t.layer != "ops" for value in vars(module).values() if value is t}
+    reads, writes = flow(job)
+
+    assert used <= {*reads, *writes}
+
+
+@pytest.mark.parametrize("table", DECLARED, ids=lambda table: table.name)
+def test_every_column_says_what_it_means(table):
+    assert table.doc.startswith("One row per ")
+    assert all(column.doc for column in table.columns)
+
+
+def test_the_data_dictionary_is_current():
+    assert (ROOT / "docs" / "tables.md").read_text() == dictionary(), "run `make docs`"
+
+
+def test_the_project_names_no_machine_path_and_no_registry():
+    named = []
+    for path in [*ROOT.glob("*.*"), *(p for d in ("jobs", "libs", "conf", "docs", "tests") for p in (ROOT / d).rglob("*"))]:
+        if path.suffix in {".py", ".md", ".yaml", ".toml", ".txt", ".properties"} and path != Path(__file__):
+            text = path.read_text()
+            named += [path.name for word in ("/work/", "/root/", "index-url") if word in text]
+    assert named == []

@@ -1,0 +1,175 @@
+"""Online Retail, whole: counts that the literature and plain SQL know."""
+
+from datetime import date
+from decimal import Decimal
+
+import duckdb
+import polars as pl
+import pytest
+from deltalake import DeltaTable
+
+from shoal.tables import (
+    BATCHES,
+    EVENTS,
+    GOLD,
+    GOLD_USERS,
+    ITEMS,
+    ORDERS,
+    RECOMMENDATIONS,
+    REJECTED_EVENTS,
+    RELEASES,
+    RUNS,
+    USER_FEATURES,
+)
+
+AS_OF = date(2011, 12, 10)
+
+
+@pytest.fixture(scope="module")
+def source(data):
+    return data / "online_retail" / "online_retail.parquet"
+
+
+@pytest.fixture(scope="module")
+def retail(shelf_at, source, tmp_path_factory):
+    shelf = shelf_at(tmp_path_factory.mktemp("retail") / "lake")
+    shelf.run(("online_retail", source), as_of=AS_OF)
+    return shelf
+
+
+@pytest.fixture(scope="module")
+def lines(source):
+    """The file itself, judged by plain SQL in another engine: the oracle of these tests."""
+    con = duckdb.connect()
+    con.execute(f"""CREATE VIEW lines AS SELECT *, InvoiceNo LIKE 'C%' AS cancels,
+                    InvoiceNo NOT LIKE 'C%' AND InvoiceNo NOT LIKE 'A%' AS plain FROM read_parquet('{source}')""")
+    return lambda sql: con.sql(sql).fetchall()
+
+
+def one(frame, *expressions):
+    return tuple(frame.selectExpr(*expressions).first())
+
+
+def test_every_line_is_accounted_for(retail):
+    (batch,) = retail.read(BATCHES).collect()
+
+    assert batch.rows_in == 541_909
+    assert (batch.rows_accepted, batch.rows_rejected, batch.rows_duplicate) == (541_909 - 2_518, 2_518, 0)
+
+
+def test_purchases_and_returns_are_those_of_the_literature(retail):
+    """397,884 lines, 4,338 customers, 18,532 invoices, 8,911,407.904 pounds after the usual cleaning."""
+    known = retail.read(EVENTS, "event_type = 'purchase' AND user_id IS NOT NULL")
+
+    assert one(known, "count(*)", "count(DISTINCT user_id)", "count(DISTINCT order_id)", "sum(amount_base)") == (
+        397_884, 4_338, 18_532, Decimal("8911407.904000"),
+    )  # fmt: skip
+    returns = retail.read(EVENTS, "event_type = 'return' AND user_id IS NOT NULL")
+    everyone = retail.read(EVENTS, "user_id IS NOT NULL")
+    assert one(returns, "count(*)") == (8_905,)
+    assert one(everyone, "count(DISTINCT user_id)") == (4_371,)
+
+
+def test_guests_count_for_revenue_and_not_as_users(retail):
+    guests = retail.read(EVENTS, "user_id IS NULL")
+
+    assert one(guests.where("event_type = 'purchase'"), "count(*)", "sum(amount_base)") == (
+        132_219, Decimal("1744214.580000"),
+    )  # fmt: skip
+    assert one(guests.where("event_type = 'return'"), "count(*)") == (383,)
+    assert retail.read(USER_FEATURES).count() == 4_371
+
+
+def test_rejected_lines_say_every_rule_they_broke(retail, lines):
+    """2,515 lines at price 0, of which 1,336 have no positive quantity either; three A-invoices."""
+    rejected = retail.read(REJECTED_EVENTS)
+    free, both = "array_contains(reasons, 'UnitPrice > 0')", "array_contains(reasons, 'quantity >= 1')"
+    oracle = lines("""SELECT count(*), count(*) FILTER (Quantity <= 0) FROM lines WHERE UnitPrice = 0""")
+
+    assert oracle == [(2_515, 1_336)]
+    at_zero = rejected.where("get_json_object(raw, '$.UnitPrice') = '0'")
+    assert (at_zero.where(free).count(), at_zero.where(f"{free} AND {both}").count()) == oracle[0]
+    odd = rejected.where("array_contains(reasons, 'the invoice is a plain or a cancelling one')")
+    assert odd.count() == 3
+    assert rejected.count() == 2_518
+
+
+def test_money_per_customer_agrees_with_plain_sql(retail, lines):
+    """Customer 12346 bought for 77,183.60 pounds and gave all of it back twelve minutes later."""
+    oracle = lines("""
+        SELECT CustomerID::VARCHAR, count(DISTINCT InvoiceNo) FILTER (plain),
+               coalesce(sum(Quantity * UnitPrice::DECIMAL(18, 6)) FILTER (plain), 0),
+               coalesce(-sum(Quantity * UnitPrice::DECIMAL(18, 6)) FILTER (cancels), 0)
+        FROM lines WHERE UnitPrice > 0 AND CustomerID IS NOT NULL AND (cancels OR plain) GROUP BY 1""")
+    rows = retail.read(USER_FEATURES).selectExpr(
+        "user_id", "frequency", "coalesce(spend, 0)", "coalesce(returned, 0)"
+    ).collect()  # fmt: skip
+
+    assert {tuple(row) for row in rows} == {(u.removesuffix(".0"), n, s, r) for u, n, s, r in oracle}
+    (customer,) = retail.read(USER_FEATURES, "user_id = '12346'").collect()
+    assert (customer.spend, customer.net_spend) == (Decimal("77183.600000"), Decimal("0.000000"))
+
+
+def test_the_shop_day_is_londons(retail):
+    """31 March 2011 is in British Summer Time: a line of 00:30 there is of the day before in UTC. The file's first
+    line is of 08:26 on 1 December, winter, when London is UTC."""
+    first, last = one(retail.read(EVENTS), "min(event_time)", "max(event_time)")
+
+    assert str(first) == "2010-12-01 08:26:00"
+    assert str(last) == "2011-12-09 12:50:00"
+    summer = retail.read(EVENTS, "event_date = DATE '2011-07-04'")
+    hours = one(summer, "min(hour(from_utc_timestamp(event_time, 'Europe/London')) - hour(event_time))")
+    assert hours == (1,)
+
+
+def test_only_goods_are_recommended(retail):
+    postage = ("POST", "DOT", "M", "C2", "BANK CHARGES", "AMAZONFEE", "S", "D", "CRUK")
+    kinds = {r.item_id: r.recommendable for r in retail.read(ITEMS, f"item_id IN {postage}").collect()}
+
+    assert kinds
+    assert not any(kinds.values())
+    offered = retail.read(RECOMMENDATIONS).select("item_id").distinct()
+    goods = retail.read(ITEMS, "recommendable").select("item_id")
+    assert offered.join(goods, on="item_id", how="left_anti").count() == 0
+
+
+def test_every_active_user_gets_exactly_ten(retail):
+    sizes = retail.read(RECOMMENDATIONS).groupBy("user_id").count().select("count").distinct().collect()
+    active = retail.read(USER_FEATURES, "recency_event_days <= 180").count()
+
+    assert [row["count"] for row in sizes] == [10]
+    assert retail.read(RECOMMENDATIONS).select("user_id").distinct().count() == active
+
+
+def test_a_second_run_changes_nothing_but_the_book_of_runs(retail, source):
+    tables = [BATCHES, EVENTS, ORDERS, USER_FEATURES, *GOLD, RELEASES]
+    before = {table.name: retail.lake.version(table) for table in tables}
+    runs = retail.read(RUNS).count()
+
+    retail.run(("online_retail", source), as_of=AS_OF)
+
+    assert {table.name: retail.lake.version(table) for table in tables} == before
+    assert retail.read(RUNS).count() == runs + 7
+
+
+@pytest.mark.parametrize("table", GOLD, ids=lambda table: table.name)
+def test_other_readers_see_the_same_rows(retail, table):
+    path = retail.lake.path_of(table)
+    expected = retail.read(table).count()
+
+    dataset = DeltaTable(path).to_pyarrow_dataset()
+    duck = duckdb.connect()
+    duck.register("published", dataset)
+    key = ", ".join(table.key)
+    ours = {tuple(r) for r in retail.read(table).select(*table.key).collect()}
+
+    assert dataset.count_rows() == expected
+    assert set(duck.sql(f"SELECT {key} FROM published").fetchall()) == ours
+    assert set(pl.scan_delta(path).select(table.key).collect().iter_rows()) == ours
+
+
+def test_users_agree_with_features(retail):
+    (row,) = retail.read(GOLD_USERS, "user_id = '12346'").collect()
+
+    assert (row.gross_spend, row.net_spend) == (Decimal("77183.600000"), Decimal("0.000000"))
+    assert row.frequency == 1

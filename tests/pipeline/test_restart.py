@@ -1,0 +1,158 @@
+"""A kill at any moment, a rerun, a late file, another order: the same published rows as one clean run."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from published import published, silver
+
+import shoal.lake
+from shoal.lake import Lake
+from shoal.synthetic import synthesize, write
+from shoal.tables import BATCHES, RELEASES
+
+SETS = ("recommend.for_you.rank=4", "recommend.for_you.max_iter=2", "recommend.for_you.min_interactions=50",
+        "segments.default.k=3", "segments.default.max_iter=5", "features.tile_buckets=2",
+        "propensity.buys_30d.min_positives=5", "propensity.buys_30d.min_auc=0")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def small_shop(spark, tmp_path_factory):
+    shop = synthesize(spark, users=150, items=48, days=130, seed=3)
+    folder = tmp_path_factory.mktemp("small") / "shop"
+    write(shop, folder)
+    return folder / "events", shop.as_of
+
+
+@pytest.fixture(scope="module")
+def clean(shelf_at, small_shop, tmp_path_factory):
+    """One clean run; the commits it made, and the lake as each of them left it."""
+    events, as_of = small_shop
+    folder = tmp_path_factory.mktemp("clean")
+    shelf, states, commits = shelf_at(folder / "lake"), folder / "states", []
+
+    def keep(moment, operation, table):
+        if moment == "after":
+            shutil.copytree(folder / "lake", states / f"{len(commits):03}")
+            commits.append(f"{operation} {table}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shoal.lake, "observe", keep)
+        shelf.run(("shoal", events), as_of=as_of, sets=SETS)
+    return {"rows": published(shelf), "silver": silver(shelf), "commits": commits, "states": states}
+
+
+def resumed(shelf_at, clean, small_shop, state, tmp_path):
+    """The published rows after the same command on what a kill has left."""
+    events, as_of = small_shop
+    shutil.copytree(clean["states"] / f"{state:03}", tmp_path / "lake")
+    shelf = shelf_at(tmp_path / "lake")
+    shelf.run(("shoal", events), as_of=as_of, sets=SETS)
+    return published(shelf)
+
+
+def test_commits_are_many_and_the_last_is_the_release(clean):
+    assert clean["commits"][-2:] == ["merge ops.releases", "record ops.runs"]
+    assert len(clean["commits"]) > 30
+
+
+# Where a kill would hurt most: between the tables that one batch fills, and between gold and the release.
+@pytest.mark.parametrize("after", ["append bronze.shoal", "merge silver.events", "merge silver.orders",
+                                   "replace features.user_days", "replace gold.users"])  # fmt: skip
+def test_stopped_after_a_commit_and_run_again(shelf_at, clean, small_shop, tmp_path, after):
+    state = clean["commits"].index(after)
+
+    assert resumed(shelf_at, clean, small_shop, state, tmp_path) == clean["rows"]
+
+
+@pytest.mark.slow
+def test_stopped_after_every_commit_and_run_again(shelf_at, clean, small_shop, tmp_path):
+    for state, commit in enumerate(clean["commits"]):
+        rows = resumed(shelf_at, clean, small_shop, state, tmp_path / str(state))
+        assert rows == clean["rows"], f"after {commit}"
+
+
+def killed(small_shop, folder: Path, number: int, moment: str) -> str:
+    """Run the pipeline in a process of its own that dies at a commit; what it said last."""
+    events, as_of = small_shop
+    script = Path(__file__).with_name("killed.py")
+    sets = [part for setting in SETS for part in ("--set", setting)]
+    command = [sys.executable, script, str(number), moment, "pipeline", "--feed", "shoal", "--input", events,
+               "--lake", folder, "--as-of", str(as_of), *sets]  # fmt: skip
+    ended = subprocess.run(
+        [*map(str, command)], capture_output=True, text=True, start_new_session=True, check=False, env={**os.environ}
+    )
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    return ended.stderr
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_at_the_commit_to_silver(shelf_at, clean, small_shop, tmp_path, moment):
+    events, as_of = small_shop
+    number = clean["commits"].index("merge silver.events")
+
+    said = killed(small_shop, tmp_path / "lake", number, moment)
+    shelf = shelf_at(tmp_path / "lake")
+    shelf.run(("shoal", events), as_of=as_of, sets=SETS)
+
+    assert f"killed {moment} merge of silver.events" in said
+    assert published(shelf) == clean["rows"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_at_every_commit(shelf_at, clean, small_shop, tmp_path, moment):
+    events, as_of = small_shop
+    for number, commit in enumerate(clean["commits"]):
+        folder = tmp_path / str(number)
+        killed(small_shop, folder, number, moment)
+        shelf = shelf_at(folder)
+        shelf.run(("shoal", events), as_of=as_of, sets=SETS)
+        assert published(shelf) == clean["rows"], f"killed {moment} {commit}"
+
+
+def test_other_files_in_another_order_are_the_same_shop(spark, shelf, clean, small_shop):
+    events, as_of = small_shop
+    rows = spark.read.parquet(str(events))
+    folder = Path(shelf.lake.location).parent / "shuffled"
+    for part in (2, 0, 1):  # three deliveries, by order and session, the last third first
+        rows.where(f"pmod(crc32(coalesce(order_id, event_id)), 3) = {part}").write.json(str(folder / str(part)))
+        shelf.run(("shoal", folder / str(part) / "*.json"), until="validate", sets=SETS)
+
+    shelf.run(as_of=as_of, first="features", sets=SETS)
+
+    assert silver(shelf) == clean["silver"]
+    assert published(shelf) == clean["rows"]
+    books = shelf.read(BATCHES).collect()
+    assert all(b.rows_in == b.rows_accepted + b.rows_rejected + b.rows_duplicate for b in books)
+
+
+def test_a_late_file_makes_a_new_run_and_leaves_the_published_one(spark, shelf, small_shop):
+    events, as_of = small_shop
+    rows = spark.read.parquet(str(events))
+    folder = Path(shelf.lake.location).parent
+    late = "order_id IS NOT NULL AND crc32(order_id) % 10 = 0"
+    rows.where(f"NOT coalesce({late}, false)").write.parquet(str(folder / "early"))
+    rows.where(late).write.parquet(str(folder / "late"))
+
+    first = shelf.run(("shoal", folder / "early"), as_of=as_of, sets=SETS)
+    before = published(shelf, first)
+    second = shelf.run(("shoal", folder / "late"), as_of=as_of, sets=SETS)
+
+    assert first != second
+    assert published(shelf, first) == before
+    assert [r.run_id for r in shelf.read(RELEASES).orderBy("seq").collect()] == [first, second]
+
+
+def test_an_older_day_is_archived_and_does_not_overtake(shelf, small_shop):
+    events, as_of = small_shop
+    today = shelf.run(("shoal", events), as_of=as_of, sets=SETS)
+    older = shelf.run(as_of=as_of.replace(day=1), first="features", sets=SETS)
+
+    kinds = {r.run_id: r.kind for r in shelf.read(RELEASES).collect()}
+    assert kinds == {today: "release", older: "archive"}
+    assert isinstance(shelf.lake, Lake)

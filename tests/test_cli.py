@@ -1,0 +1,86 @@
+"""The command line: one clear error and its exit code, before any work where possible; help that is quick."""
+
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from shoal.cli import shoal_command
+from shoal.stages import NAMES
+
+FILE = "tests/conftest.py"  # any file that exists
+
+
+def shoal(*arguments: str):
+    return CliRunner().invoke(shoal_command, [*arguments])
+
+
+def test_help_lists_every_stage_and_the_exit_codes():
+    printed = shoal("--help").output
+
+    for name in NAMES:
+        assert f"\n  {name} " in printed
+    assert "0  done" in printed
+    assert "3  data was refused" in printed
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["pipeline", "--help"], ["config", "show"]], ids=" ".join)
+def test_help_and_settings_start_neither_spark_nor_gx(arguments):
+    code = (
+        "import sys\nfrom click.testing import CliRunner\nfrom shoal.cli import shoal_command\n"
+        f"result = CliRunner().invoke(shoal_command, {arguments!r})\nassert result.exit_code == 0, result.output\n"
+        "print([m for m in ('pyspark', 'great_expectations', 'pandas') if m in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert ran.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["pipeline", "--feed", "shoal", "--input", FILE, "--as-of", "2011-13-10"], "'2011-13-10' is no date"),
+        (["pipeline", "--feed", "shoal", "--input", FILE], "--as-of: required from features on"),
+        (["pipeline", "--feed", "shoal", "--input", "nowhere.csv", "--until", "ingest"], "nowhere.csv does not exist"),
+        (["pipeline", "--feed", "shoal", "--feed", "shoal", "--input", FILE], "2 --feed and 1 --input"),
+        (["ingest", "--feed", "online_retial", "--input", FILE], "did you mean online_retail?"),
+        (["ingest"], "nothing to ingest"),
+        (["pipeline", "--until", "feature"], "'feature' is not one of"),
+        (["features", "--as-of", "2025-01-01", "--set", "features.tile_bukets=2"], "did you mean tile_buckets?"),
+        (["features", "--as-of", "2025-01-01", "--config", "nowhere.yaml"], "nowhere.yaml"),
+        (["segments", "--as-of", "2025-01-01", "--set", "segments.default.inputs=[recency_day]"], "recency_days"),
+    ],
+)
+def test_a_wrong_call_is_refused_before_spark_starts(arguments, said):
+    code = (
+        "import sys\nfrom shoal.cli import main\nimport pyspark\n"
+        "pyspark.sql.SparkSession.Builder.getOrCreate = lambda self: sys.exit(99)\n"
+        f"main({arguments!r})"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 2, ran.stderr
+    assert said in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_all_problems_are_named_at_once():
+    ran = shoal("pipeline", "--feed", "nope", "--input", "nowhere.csv")
+
+    assert ran.exit_code == 2
+    for said in ("--as-of", "unknown feed 'nope'", "nowhere.csv does not exist"):
+        assert said in ran.stderr
+
+
+def test_the_feeds_are_listed():
+    assert "online_retail" in shoal("feed", "list").output
+
+
+def test_the_template_is_written_once(tmp_path):
+    first = shoal("feed", "template", "--out", str(tmp_path / "example.jsonl"))
+    second = shoal("feed", "template", "--out", str(tmp_path / "example.jsonl"))
+
+    assert first.exit_code == 0
+    assert (tmp_path / "example.jsonl").read_text().count("\n") == 6
+    assert second.exit_code == 2
