@@ -1,4 +1,6 @@
-"""bronze.* -> silver.events, silver.event_versions, silver.rejected_events, silver.orders, silver.items, silver.users"""
+"""bronze.* ->
+silver.events, silver.event_versions, silver.rejected_events, silver.orders, silver.items, silver.users
+"""
 
 from datetime import date
 
@@ -55,7 +57,7 @@ def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
     judged = candidates.withColumn("reasons", reasons(rules))
     # From here on only a bad row needs to be known as it came.
     judged = judged.withColumn("raw", F.when(F.size("reasons") > 0, F.to_json("raw")))
-    days = _days(judged)
+    days = _days(candidates)
     plan = contest.plan_contest(judged, *_silver(lake, claim, days)).persist()
     try:
         verdicts = gate.judge(
@@ -81,9 +83,9 @@ def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
     return None
 
 
-def _days(judged: DataFrame) -> set[date]:
+def _days(candidates: DataFrame) -> set[date]:
     """The shop-local days on which versions of the batch's events may lie."""
-    found = judged.where("size(reasons) = 0").select("event_date").distinct().collect()
+    found = candidates.where(F.col("event_date").isNotNull()).select("event_date").distinct().collect()
     return {row["event_date"] for row in found}
 
 

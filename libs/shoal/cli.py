@@ -329,7 +329,7 @@ class _lake:  # noqa: N801 - used like a function
         self.told.__exit__(kind, error, trace)
 
 
-class _spark(_lake):
+class _spark(_lake):  # noqa: N801 - used like a function
     """A session without a lake."""
 
     def __enter__(self) -> Any:

@@ -72,7 +72,10 @@ def test_the_data_dictionary_is_current():
 
 def test_the_project_names_no_machine_path_and_no_registry():
     named = []
-    for path in [*ROOT.glob("*.*"), *(p for d in ("jobs", "libs", "conf", "docs", "tests") for p in (ROOT / d).rglob("*"))]:
+    for path in [
+        *ROOT.glob("*.*"),
+        *(p for d in ("jobs", "libs", "conf", "docs", "tests") for p in (ROOT / d).rglob("*")),
+    ]:
         if path.suffix in {".py", ".md", ".yaml", ".toml", ".txt", ".properties"} and path != Path(__file__):
             text = path.read_text()
             named += [path.name for word in ("/work/", "/root/", "index-url") if word in text]

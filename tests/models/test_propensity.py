@@ -42,7 +42,7 @@ def back(horizons: int) -> date:
 def planted(cut: date, users: int = 4000) -> Columns:
     """Users whose log-odds are known: recent and frequent buyers come back, who never bought seldom does.
 
-    Nobody has put anything into a cart (``carts_7d`` is 0), and views are not recorded (``views_7d`` is null).
+    Nobody has put anything into a cart (``carts_7d`` is 0); views are not recorded (``views_7d`` is null).
     """
     draw = np.random.default_rng(cut.toordinal())
     recency = draw.integers(1, 300, users).astype(float)
@@ -75,9 +75,7 @@ def frame_of(spark: SparkSession, columns: Columns) -> DataFrame:
 class Shop:
     """Examples at any cut, which remember for which cuts they were asked."""
 
-    def __init__(
-        self, spark: SparkSession, users: int = 1500, **changes: Callable[[Columns], Columns]
-    ) -> None:
+    def __init__(self, spark: SparkSession, users: int = 1500, **changes: Callable[[Columns], Columns]) -> None:
         self.spark, self.users, self.changes = spark, users, changes
         self.asked: list[date] = []
 
@@ -195,9 +193,7 @@ def test_coefficients_are_those_of_scikit_learn(single):
     ])  # fmt: skip
     scaled = (matrix - matrix.mean(axis=0)) / matrix.std(axis=0)
     # MLlib: mean loss + reg / 2 |w|^2; scikit-learn: C * sum of losses + 1 / 2 |w|^2.
-    oracle = LogisticRegression(C=1 / (reg * len(scaled)), tol=1e-10, max_iter=1000).fit(
-        scaled, examples["label"]
-    )
+    oracle = LogisticRegression(C=1 / (reg * len(scaled)), tol=1e-10, max_iter=1000).fit(scaled, examples["label"])
 
     assert model.inputs == (
         "recency_days", "recency_days_is_null", "frequency", "order_value", "return_rate"
@@ -304,8 +300,7 @@ def test_the_gate(spark):
     assert (learned.model, learned.source) == (None, "base_rate")
     assert learned.base_rate == planted(back(1), 1500)["label"].mean()
     assert learned.warnings == [
-        f"the base rate of {learned.base_rate:.2%} stands in: "
-        f"the test needs an AUC of 0.99, {back(1)} has {area:.3f}"
+        f"the base rate of {learned.base_rate:.2%} stands in: the test needs an AUC of 0.99, {back(1)} has {area:.3f}"
     ]
 
 
@@ -341,8 +336,8 @@ def test_too_few_positives(spark):
 
     assert (learned.model, learned.source, learned.base_rate) == (None, "base_rate", 0.0)
     assert learned.warnings == [
-        "the base rate of 0.00% stands in: a cut needs 50 users who did it within 30 days and 50 who did not, "
-        f"{back(1)} has 0 and 100"
+        "the base rate of 0.00% stands in: a cut needs 50 users who did it within 30 days "
+        f"and 50 who did not, {back(1)} has 0 and 100"
     ]
 
 

@@ -71,9 +71,7 @@ def everyone(**changed: Any) -> list[Row]:
 def users_of(spark: SparkSession, rows: list[Row]) -> DataFrame:
     """As the fixture ``frame`` does, for data that several tests share."""
     schema = StructType([StructField(c.name, c.type, True) for c in USER_FEATURES.columns])
-    return spark.createDataFrame(
-        [tuple(row.get(name) for name in USER_FEATURES.names) for row in rows], schema
-    )
+    return spark.createDataFrame([tuple(row.get(name) for name in USER_FEATURES.names) for row in rows], schema)
 
 
 def fitted(features: DataFrame, previous: SegmentModel | None = None, **changed: Any) -> SegmentModel:
@@ -104,10 +102,9 @@ def coordinates(model: SegmentModel, table: pd.DataFrame) -> np.ndarray:
 
 @pytest.fixture(scope="module", autouse=True)
 def small() -> Iterator[None]:
-    """Several partitions for a few rows; one start, which finds groups that lie far apart."""
+    """Several partitions for a few rows."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(segmentation, "ROWS_PER_PARTITION", 60)
-        patch.setattr(segmentation, "RESTARTS", 1)
         yield
 
 
@@ -130,17 +127,14 @@ def test_groups_that_are_there_are_found(shop, model):
     assert (model.k, model.k_wanted, model.dropped) == (4, 4, ())
 
 
-def test_groups_are_found_whatever_the_seed(shop, monkeypatch):
-    monkeypatch.setattr(segmentation, "RESTARTS", 3)  # as shipped
+def test_groups_are_found_whatever_the_seed(shop):
     found = segments(fitted(shop, seed=1), shop)
 
     assert adjusted_rand_score([user.split("-")[0] for user in found], [*found.values()]) >= 0.95
 
 
 def test_order_partitioning_and_who_never_bought_change_nothing(spark, shop, model):
-    prospects = [
-        {"user_id": f"p{n}", "is_buyer": False, "frequency": 0, "tenure_days": n + 1} for n in range(50)
-    ]
+    prospects = [{"user_id": f"p{n}", "is_buyer": False, "frequency": 0, "tenure_days": n + 1} for n in range(50)]
     others = users_of(spark, prospects).unionByName(shop.orderBy("basket_size").repartition(5, "net_spend"))
 
     assert fitted(others) == model
@@ -166,9 +160,7 @@ def test_assign_takes_the_nearest_centre_and_says_how_far(shop, model):
         "distance": "double",
     }  # fmt: skip
     np.testing.assert_array_equal(found["segment_rank"] - 1, far.argmin(axis=1))
-    np.testing.assert_allclose(
-        found["distance"], far.min(axis=1), atol=1e-3
-    )  # inputs lie on a grid of 2**-16
+    np.testing.assert_allclose(found["distance"], far.min(axis=1), atol=1e-3)  # inputs lie on a grid of 2**-16
 
 
 def test_scaling_is_clip_log_and_standardise(frame):
@@ -208,9 +200,7 @@ def test_a_model_survives_json(shop, model):
 def test_ids_stay_when_data_shift_and_ranks_flip(spark, shop, model):
     # Other buyers of the same kinds, and those who had gone turn out to have spent most.
     rows = [row for name in GROUPS for row in group(name, seed=2, users=45)]
-    rich = [
-        {**row, "net_spend": row["net_spend"] * 1000} if "gone" in row["user_id"] else row for row in rows
-    ]
+    rich = [{**row, "net_spend": row["net_spend"] * 1000} if "gone" in row["user_id"] else row for row in rows]
     later = users_of(spark, rich)
     inputs = tuple(name for name in INPUTS if name != "net_spend")
     now = fitted(later, model, inputs=inputs)
@@ -267,11 +257,7 @@ def test_a_shop_without_prices_is_ranked_by_orders(spark):
     assert np.isfinite([model.centres]).all()
     assert model.ranks[model.segment_ids.index(id_of(model, unpriced, "regular"))] == 1
     assert described["mean_frequency"].is_monotonic_decreasing
-    assert (
-        described[["net_spend", "net_spend_share", "mean_net_spend", "mean_order_value"]]
-        .isna()
-        .all(axis=None)
-    )
+    assert described[["net_spend", "net_spend_share", "mean_net_spend", "mean_order_value"]].isna().all(axis=None)
     assert not any("spend" in sentence for sentence in model.marks)
     assert not any("spend" in TEMPLATES.get(name, {}) for name in model.names)
 
@@ -345,9 +331,7 @@ def test_profiles_agree_with_pandas(shop, model):
     found = described.toPandas().set_index("segment_rank")
 
     assert [*described.columns] == [
-        name
-        for name in SEGMENT_PROFILES.names
-        if name not in ("run_id", "segmentation", "source", "model_id")
+        name for name in SEGMENT_PROFILES.names if name not in ("run_id", "segmentation", "source", "model_id")
     ]
     assert [*found["segment_id"]] == [*model.segment_ids]
     assert [*found["marks"]] == [*model.marks]
@@ -369,9 +353,7 @@ def test_names_tell_the_truth_about_plain_means(shop, model):
         "recency": "recency_days", "frequency": "frequency", "spend": "net_spend", "tenure": "tenure_days",
         "basket": "basket_size", "ticket": "order_value", "once": "once",
     }  # fmt: skip
-    name_of = {
-        user.split("-")[0]: name for user, name in zip(table["user_id"], table["segment_name"], strict=True)
-    }
+    name_of = {user.split("-")[0]: name for user, name in zip(table["user_id"], table["segment_name"], strict=True)}
 
     assert len({*model.names}) == model.k
     for name, members in table.groupby("segment_name"):
@@ -399,9 +381,7 @@ def test_names_are_unique_and_claim_only_what_is_clear(k):
 def test_a_name_stays_while_it_is_true():
     away, close = {"recency": 1.0, "spend": 0.4}, {"recency": -1.0}
 
-    assert (
-        names([away, close], [None, None])[0] == "Lapsed"
-    )  # 1.0 along it, against (1.0 + 0.4) / sqrt 2 = 0.99
+    assert names([away, close], [None, None])[0] == "Lapsed"  # 1.0 along it, against (1.0 + 0.4) / sqrt 2 = 0.99
     assert names([away, close], ["Lapsed big spenders", None])[0] == "Lapsed big spenders"
     assert names([{**away, "spend": 0.0}, close], ["Lapsed big spenders", None])[0] == "Lapsed"
     assert names([{}, {}], ["Champions", None]) == ["Average buyers", "Average buyers (2)"]

@@ -363,14 +363,10 @@ def test_spark_disk_network_and_console_are_left_alone(
     assert printed.out + printed.err == ""
 
 
-def test_a_fault_of_the_machinery_is_no_fault_of_the_data(
-    frame: Frame, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fault_of_the_machinery_is_no_fault_of_the_data(frame: Frame, monkeypatch: pytest.MonkeyPatch) -> None:
     def shortened(table: Table, **settings: Any) -> ExpectationSuite:  # a fault is tried again and again
         suite = suite_of(table, **settings)
-        return ExpectationSuite(
-            "short", [e for e in suite.expectations if (e.meta or {})["name"] == "price >= 1"]
-        )
+        return ExpectationSuite("short", [e for e in suite.expectations if (e.meta or {})["name"] == "price >= 1"])
 
     monkeypatch.setattr(gate, "suite_of", shortened)
     lost = F.when(F.col("id") == 7, F.raise_error(F.lit("executor lost"))).otherwise(F.col("price"))

@@ -85,9 +85,7 @@ def profile(segment: Figures, everyone: Figures) -> dict[str, Any]:
         "users": segment.users,
         "user_share": segment.users / everyone.users,
         "net_spend": net,
-        "net_spend_share": float(net / total)
-        if net is not None and total is not None and total > 0
-        else None,
+        "net_spend_share": float(net / total) if net is not None and total is not None and total > 0 else None,
         "mean_net_spend": segment.spend,
         "median_recency_days": segment.median_recency,
         "mean_frequency": segment.frequency,
@@ -179,9 +177,7 @@ def _orders(segment: Figures, everyone: Figures) -> str:
 
 def _times(mine: float, theirs: float | None) -> str:
     """The ratio in brackets, where one makes sense: net spend may be negative."""
-    return (
-        f" ({_ratio(mine, theirs)}x the average)" if theirs is not None and theirs > 0 and mine >= 0 else ""
-    )
+    return f" ({_ratio(mine, theirs)}x the average)" if theirs is not None and theirs > 0 and mine >= 0 else ""
 
 
 def _ratio(mine: float, theirs: float) -> str:

@@ -41,7 +41,7 @@ CLIPPED = 0.01  # share of buyers beyond each bound
 MOST_CLIPPED = 0.05  # the same in a very small shop
 GRID = 2.0**16  # steps per standard deviation
 ROWS_PER_PARTITION = 100_000  # of the canonical input; some 10 MB of doubles
-RESTARTS = 3  # fits from different seeds, of which the tightest is kept: one alone may end in a local optimum
+RESTARTS = 3  # fits of which the tightest is kept: one alone now and then merges groups that lie far apart
 SILHOUETTE_NOTE = (
     "mean over buyers, on squared Euclidean distances (MLlib), which as a rule gives more than plain ones; "
     "scaled inputs; 1 is best; none with a single segment"
@@ -327,9 +327,7 @@ def _best(points: DataFrame, tried: Sequence[list[Centre]], min_users: int) -> l
     """
     measured = []
     for centres in tried:
-        with _kept(
-            points.select("scaled", _nearest(centres).alias("nearest")).select("scaled", "nearest.*")
-        ) as placed:
+        with _kept(points.select("scaled", _nearest(centres).alias("nearest")).select("scaled", "nearest.*")) as placed:
             sizes = _sizes(placed)
             if len(sizes) > 1 and min(sizes) >= min_users:
                 measured.append((_silhouette(placed), centres))
@@ -356,9 +354,7 @@ def _sizes(points: DataFrame) -> list[int]:
 
 
 def _silhouette(points: DataFrame) -> float:
-    evaluator = ClusteringEvaluator(
-        featuresCol="scaled", predictionCol="place", distanceMeasure="squaredEuclidean"
-    )
+    evaluator = ClusteringEvaluator(featuresCol="scaled", predictionCol="place", distanceMeasure="squaredEuclidean")
     return round(evaluator.evaluate(points), 6)  # beyond, the order of addition shows
 
 
@@ -380,10 +376,7 @@ def _figures(rows: DataFrame, by: Column, spoken: Mapping[str, _Scale]) -> dict[
         )
         .collect()
     )
-    return {
-        row["place"]: _Group(_figures_of(row), {name: row[f"scaled_{name}"] for name in spoken})
-        for row in found
-    }
+    return {row["place"]: _Group(_figures_of(row), {name: row[f"scaled_{name}"] for name in spoken}) for row in found}
 
 
 def _figures_of(row: Row) -> Figures:
@@ -411,9 +404,7 @@ def _model(
 ) -> SegmentModel:
     """Rank, number and name the centres that have users."""
     everyone = found[None].figures
-    places = sorted(
-        (place for place in found if place is not None), key=lambda p: (rank_key(found[p].figures), p)
-    )
+    places = sorted((place for place in found if place is not None), key=lambda p: (rank_key(found[p].figures), p))
     ordered = [centres[place] for place in places]
     continued = _continued(inputs, ordered, previous)
     last_id = previous.last_id if previous else 0
@@ -441,9 +432,7 @@ def _model(
     )
 
 
-def _continued(
-    inputs: Sequence[_Scale], centres: Sequence[Centre], previous: SegmentModel | None
-) -> list[int | None]:
+def _continued(inputs: Sequence[_Scale], centres: Sequence[Centre], previous: SegmentModel | None) -> list[int | None]:
     """Which of the previous segments each centre continues, compared in the previous model's scaled space.
 
     Where inputs came or went, the common ones decide, if they are at least half of each model's; else every

@@ -34,9 +34,7 @@ class Verdict:
     observed: str | None  # what was found and what is allowed, in words; None for a rule
 
 
-def judge(
-    judged: DataFrame, table: Table, *, rules: Sequence[Rule], max_rejected_share: float
-) -> list[Verdict]:
+def judge(judged: DataFrame, table: Table, *, rules: Sequence[Rule], max_rejected_share: float) -> list[Verdict]:
     """Whether a batch may enter ``table``.
 
     Each rule is judged on all rows that it speaks of, the key on accepted rows only. A rule that a larger
@@ -86,9 +84,7 @@ def refusal(verdicts: Sequence[Verdict]) -> str | None:
     if causes:
         most = ", ".join(f"{name} ({-failures:,})" for failures, name in causes[:3])
         lines.insert(1, f"rows were rejected most often by: {most}")
-        lines.append(
-            "if these rows are rightly rejected and the others are wanted, raise validate.max_rejected_share"
-        )
+        lines.append("if these rows are rightly rejected and the others are wanted, raise validate.max_rejected_share")
     return "\n".join(lines)
 
 

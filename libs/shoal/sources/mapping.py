@@ -13,8 +13,6 @@ from shoal.tables.vocabulary import MONEY
 
 # Given by ingest and validate themselves, so that no row can break a rule about them.
 GIVEN = {"event_id", "event_date", "delivered_at", "is_deleted", "source", "batch_id", "content_hash"}
-# How an event came here, not what it says.
-_PROVENANCE = {"event_id", "delivered_at", "source", "batch_id", "content_hash"}
 _SEPARATOR = "\x1f"
 _ID_LENGTH = 32  # hex digits: 128 bits
 
@@ -60,7 +58,7 @@ def candidate_events(raw: DataFrame, feed: Feed, shop: Shop, *, duplicate_lines:
         *(c for c in completed.columns if c not in {"is_deleted", "order_id"}),
         F.coalesce("is_deleted", F.lit(False)).alias("is_deleted"),
         _order_id().alias("order_id"),
-    ).withColumn("content_hash", _content_hash())
+    ).withColumn("content_hash", _content_hash(feed))
 
 
 def row_rules(feed: Feed, shop: Shop) -> list[Rule]:
@@ -107,9 +105,9 @@ def _order_id() -> Column:
     return F.coalesce("order_id", made_up)
 
 
-def _content_hash() -> Column:
+def _content_hash(feed: Feed) -> Column:
     """A hash of what the event says; rows that could not be read also say what they came as."""
-    columns = [c.name for c in EVENTS.columns if c.name not in {*_PROVENANCE, "extra"}]
+    columns = [c.name for c in EVENTS.columns if c.name in {*feed.mapping, "order_id"}]
     unread = F.when(F.col("event_time").isNull() | F.col("event_type").isNull(), F.to_json("raw"))
     said = F.to_json(F.struct(*columns, F.array_sort(F.map_entries("extra")).alias("extra"), unread.alias("raw")))
     return F.substring(F.sha2(said, 256), 1, _ID_LENGTH)

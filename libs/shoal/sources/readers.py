@@ -114,6 +114,8 @@ _READERS: dict[str, Callable[[SparkSession, Feed, list[str], Sequence[str]], Dat
 
 def _stored_rows(feed: Feed, rows: DataFrame, columns: Sequence[str], file: Column) -> DataFrame:
     located = rows.select("*", file.alias("_file"), F.col("_metadata.row_index").alias("_index"))
+    # A row group is read by one task; every core shall shape and write its values.
+    located = located.repartition(F.col("_index"))
     return _as_bronze(feed, located, columns, F.lit(None).cast("string"), F.col("_index"))
 
 

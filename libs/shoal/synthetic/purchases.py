@@ -9,7 +9,8 @@ from shoal.synthetic.people import Plan
 from shoal.synthetic.visits import RHYTHMS, of_rhythm
 
 TASTE_SHARE = 0.8  # of looks at articles go to the visitor's own taste, the rest to any taste, each as likely
-_EXTRA_LOOKS = (3, 4)  # articles looked at beside those bought: 0..2 in a visit with an order, 1..4 in one without
+# Articles looked at beside those bought: 0..2 in a visit with an order, 1..4 in one without.
+_EXTRA_LOOKS = (3, 4)  # how many different numbers that are
 _ABANDONED_SHARE = 0.12  # of articles looked at in a visit without an order end in the cart
 _FAVOURITE_SHARE = 0.04  # of articles looked at
 _SHIPPING_SHARE = 0.4  # of orders pay for shipping

@@ -43,7 +43,11 @@ def raw_rows(events: DataFrame, plan: Plan, draw: Draw) -> DataFrame:
     day = F.date_add(F.lit(plan.start), F.col("event_day"))
     timed = events.withColumns({"event_date": day, "second": _second(draw)})
     return timed.withColumns(_counted(draw)).select(
-        *(columns.get(name, F.col(name)).alias(name) for name in COLUMNS), "event_date", "visit_no", "slot", "action"
+        *(columns.get(name, F.col(name)).alias(name) for name in COLUMNS),
+        "event_date",
+        "visit_no",
+        "slot",
+        "action",
     )
 
 

@@ -19,9 +19,7 @@ CHANGES = (
     " OR kind = 'standing' AND content_hash <> winner_content)"
 )
 # Of a merge: the new row s has the stronger claim than the row t. Null is less than any time.
-IS_NEWER = (
-    "struct(s.updated_at, s.delivered_at, s.content_hash) > struct(t.updated_at, t.delivered_at, t.content_hash)"
-)
+IS_NEWER = "struct(s.updated_at, s.delivered_at, s.content_hash) > struct(t.updated_at, t.delivered_at, t.content_hash)"
 # Of a plan: what the gate judges, of each event its best version in the batch.
 JUDGED = "kind = 'candidate' AND is_first AND (leads OR NOT is_good)"
 
@@ -55,7 +53,6 @@ def plan_contest(judged: DataFrame, current: DataFrame, versions: DataFrame, rej
         ``standing_content`` and the winner's ``winner_content``, ``winner_delivered_at``, ``winner_date``.
     """
     marks = ["event_id", "content_hash"]
-    good = F.col("is_good")
     everyone = (
         _kind(judged.withColumn("is_good", F.size("reasons") == 0), "candidate")
         .unionByName(_kind(current.withColumn("is_good", F.lit(True)), "standing"), allowMissingColumns=True)
@@ -63,27 +60,32 @@ def plan_contest(judged: DataFrame, current: DataFrame, versions: DataFrame, rej
         .unionByName(_kind(rejected.select(*marks, F.lit(False).alias("is_good")), "mark"), allowMissingColumns=True)
         .repartition("event_id")
     )
+    candidate, standing = F.col("kind") == "candidate", F.col("kind") == "standing"
     event = Window.partitionBy("event_id", "is_good")
     version = Window.partitionBy("event_id", "is_good", "content_hash")
-    candidate, standing = F.col("kind") == "candidate", F.col("kind") == "standing"
+    delivered_last = version.orderBy(F.col("delivered_at").desc_nulls_last(), "source_file", "position")
     best = _strongest(event)
-    newest = best.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
-    of_batch = _strongest(Window.partitionBy("event_id", "is_good", "kind"))
-    delivered_last = Window.partitionBy("event_id", "is_good", "content_hash", "kind").orderBy(
-        F.col("delivered_at").desc(), "source_file", "position"
-    )
+    so_far = (Window.unboundedPreceding, Window.currentRow)
+    whole = (Window.unboundedPreceding, Window.unboundedFollowing)
+    nth_candidate = F.sum(F.when(candidate, 1).otherwise(0))
+    winner = F.first(F.struct("delivered_at", "content_hash", "event_date")).over(best.rowsBetween(*whole))
+    # Two orders, so two sorts: by version, then by claim.
     return (
         everyone.withColumn("is_known", F.max(F.when(candidate, 0).otherwise(1)).over(version) == 1)
-        .withColumn("is_first", F.row_number().over(delivered_last) == 1)
-        .withColumn("leads", F.row_number().over(of_batch) == 1)
-        .withColumn("wins", good & (F.row_number().over(best) == 1))
-        .withColumn("winner_delivered_at", F.first("delivered_at").over(newest))
-        .withColumn("winner_content", F.first("content_hash").over(newest))
-        .withColumn("winner_date", F.first("event_date").over(newest))
+        .withColumn("is_first", candidate & (nth_candidate.over(delivered_last.rowsBetween(*so_far)) == 1))
+        .withColumn("leads", candidate & (nth_candidate.over(best.rowsBetween(*so_far)) == 1))
+        .withColumn("wins", F.col("is_good") & (F.row_number().over(best) == 1))
+        .withColumn("_winner", winner)
         .withColumn("standing_content", F.max(F.when(standing, F.col("content_hash"))).over(event))
         .withColumn("_is_met", F.max(F.when(candidate, 1).otherwise(0)).over(event) == 1)
         .where((F.col("kind") != "mark") & F.col("_is_met"))
-        .drop("_is_met")
+        .select(
+            "*",
+            F.col("_winner.delivered_at").alias("winner_delivered_at"),
+            F.col("_winner.content_hash").alias("winner_content"),
+            F.col("_winner.event_date").alias("winner_date"),
+        )
+        .drop("_is_met", "_winner")
     )
 
 

@@ -79,9 +79,7 @@ def auc(bins: Bins) -> float | None:
 
 def log_loss(bins: Bins) -> float:
     """Mean negative log-likelihood of the outcomes, in nats."""
-    loss = bins.positives * np.logaddexp(0, -bins.scores) + (bins.users - bins.positives) * np.logaddexp(
-        0, bins.scores
-    )
+    loss = bins.positives * np.logaddexp(0, -bins.scores) + (bins.users - bins.positives) * np.logaddexp(0, bins.scores)
     return float(loss.sum() / bins.users.sum())
 
 
@@ -113,15 +111,13 @@ def calibration(bins: Bins) -> tuple[float, float] | None:
 
 
 def platt(bins: Bins) -> tuple[float, float] | None:
-    """As :func:`calibration`, with Platt's prior (1999): outcomes count as (n1 + 1) / (n1 + 2) and 1 / (n0 + 2).
+    """As :func:`calibration`, with Platt's prior (1999): outcomes as (n1 + 1) / (n1 + 2) and 1 / (n0 + 2).
 
     So it exists also where scores separate the outcomes. None where scores do not differ.
     """
     positives = bins.positives.sum()
     negatives = bins.users.sum() - positives
-    soft = bins.positives * (positives + 1) / (positives + 2) + (bins.users - bins.positives) / (
-        negatives + 2
-    )
+    soft = bins.positives * (positives + 1) / (positives + 2) + (bins.users - bins.positives) / (negatives + 2)
     return _regress(bins.scores, bins.users, soft)
 
 

@@ -37,9 +37,7 @@ class Learned:
     source: str  # logistic_regression or base_rate
     base_rate: float  # share of users who did it after the newest cut; 0 where no cut has an outcome yet
     metrics: list[Metric] = field(default_factory=list)
-    warnings: list[str] = field(
-        default_factory=list
-    )  # sentences: what was needed, what was found, what was done
+    warnings: list[str] = field(default_factory=list)  # sentences: what was needed, what was found, what was done
 
 
 @dataclass(frozen=True)
@@ -51,9 +49,7 @@ class _History:
     ended_by: str  # sentence on the next older cut; empty where none more was needed
 
 
-def learn(
-    examples: Callable[[date], DataFrame], *, as_of: date, first_day: date, params: PropensityParams
-) -> Learned:
+def learn(examples: Callable[[date], DataFrame], *, as_of: date, first_day: date, params: PropensityParams) -> Learned:
     """Learn from what users did after earlier days how likely they are to do it after ``as_of``.
 
     A cut can be learned from if more than half a horizon of history lies before it and at least
@@ -77,9 +73,7 @@ def learn(
         history = _history(examples, stack, as_of=as_of, first_day=first_day, params=params)
         if not history.cuts:
             rate = history.newest.rate if history.newest else 0.0
-            return _base_rate(
-                rate, [_no_fit(rate, history)], unmeasured(history.newest, "nothing was fitted")
-            )
+            return _base_rate(rate, [_no_fit(rate, history)], unmeasured(history.newest, "nothing was fitted"))
         return _learned(history, params)
 
 
@@ -163,9 +157,7 @@ def _worth_asking(days: int, back: int, horizon: int) -> bool:
 def _examples(rows: DataFrame, cut: date, stack: ExitStack, params: PropensityParams) -> Examples:
     columns = dict.fromkeys(["user_id", "recency_days", *params.inputs, "label"])
     kept = stack.enter_context(persisted(rows.select(*columns)))
-    counted = kept.agg(
-        F.count(F.lit(1)).alias("users"), F.count_if(F.col("label") == 1).alias("positives")
-    ).first()
+    counted = kept.agg(F.count(F.lit(1)).alias("users"), F.count_if(F.col("label") == 1).alias("positives")).first()
     assert counted is not None, "an aggregate has one row"
     return Examples(cut, kept, counted["users"], counted["positives"])
 

@@ -9,9 +9,7 @@ from shoal.models.propensity.fitting import Examples
 from shoal.models.propensity.model import BASE_RATE, LOGISTIC_REGRESSION, RECENCY, PropensityModel
 
 
-def measure(
-    model: PropensityModel, test: Examples, *, known_rate: float
-) -> tuple[list[Metric], float | None]:
+def measure(model: PropensityModel, test: Examples, *, known_rate: float) -> tuple[list[Metric], float | None]:
     """Measure a model at a cut that it has not seen.
 
     Args:
@@ -52,9 +50,7 @@ def _protocol(model: PropensityModel, test: Examples) -> str:
 def _ranking(model: str, bins: Bins, note: str) -> list[Metric]:
     return [
         Metric(model, "auc", quality.auc(bins), note + "0.5 is chance, 1 is best; ties count half"),
-        Metric(
-            model, "lift@decile1", quality.lift(bins), note + "see lift_ceiling for the most there can be"
-        ),
+        Metric(model, "lift@decile1", quality.lift(bins), note + "see lift_ceiling for the most there can be"),
     ]
 
 
@@ -68,9 +64,7 @@ def _probabilities(bins: Bins, note: str) -> list[Metric]:
             line[0] if line else None,
             note + "of outcomes on predicted log-odds; 1 is best, below 1 is too sure, above 1 too timid",
         ),
-        Metric(
-            LOGISTIC_REGRESSION, "mean_predicted", quality.mean_predicted(bins), note + "see mean_observed"
-        ),
+        Metric(LOGISTIC_REGRESSION, "mean_predicted", quality.mean_predicted(bins), note + "see mean_observed"),
         Metric(LOGISTIC_REGRESSION, "mean_observed", bins.rate, note + "share of users who did it"),
     ]
 
@@ -82,9 +76,7 @@ def _constant(known_rate: float, bins: Bins, note: str) -> list[Metric]:
         Metric(BASE_RATE, "auc", 0.5, note + "a constant ranks nobody"),
         Metric(BASE_RATE, "log_loss", loss, note + "nats; everybody gets base_rate"),
         Metric(BASE_RATE, "lift@decile1", 1.0, note + "a constant ranks nobody"),
-        Metric(
-            BASE_RATE, "base_rate", known_rate, note + "share of users who did it, as known at the test cut"
-        ),
+        Metric(BASE_RATE, "base_rate", known_rate, note + "share of users who did it, as known at the test cut"),
         Metric(LOGISTIC_REGRESSION, "lift_ceiling", most, note + "min(1 / mean_observed, 10)"),
     ]
 

@@ -40,9 +40,7 @@ def score(learned: Learned | PropensityModel, users: DataFrame) -> DataFrame:
         strongest first and none for a baseline; ``source``, the model's name or the baseline's.
     """
     if isinstance(learned, PropensityModel):
-        return _scored(
-            users, learned.logit, _probability(learned.logit), _drivers(learned), LOGISTIC_REGRESSION
-        )
+        return _scored(users, learned.logit, _probability(learned.logit), _drivers(learned), LOGISTIC_REGRESSION)
     if learned.model is not None:
         return score(learned.model, users)
     rate = learned.base_rate
@@ -79,9 +77,7 @@ def _drivers(model: PropensityModel) -> Column:
     )
     strongest = F.slice(F.array_sort(sized), 1, DRIVERS)
     moving = F.filter(strongest, lambda driver: driver["effect"] != 0)
-    return F.transform(moving, lambda driver: F.struct(driver["feature"], driver["effect"])).cast(
-        _DRIVER_TYPE
-    )
+    return F.transform(moving, lambda driver: F.struct(driver["feature"], driver["effect"])).cast(_DRIVER_TYPE)
 
 
 def _key(logit: Column) -> Column:
@@ -117,8 +113,7 @@ def _keys_at(keys: DataFrame, ranks: Sequence[int]) -> list[int]:
         counts = sorted((row["leading"], row["count"]) for row in counted)
         width = before - shift
         found = [
-            _descend([(child, n) for child, n in counts if child >> width == leading], rank)
-            for leading, rank in found
+            _descend([(child, n) for child, n in counts if child >> width == leading], rank) for leading, rank in found
         ]
         before = shift
     return [key for key, _ in found]
