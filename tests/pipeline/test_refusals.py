@@ -1,0 +1,153 @@
+"""Bad input gets one clear error and its exit code, and changes nothing that is published."""
+
+import json
+from datetime import date, timedelta
+
+import pytest
+
+from shoal.errors import ShoalError
+from shoal.tables import BATCHES, EVENTS, LAKE, QUALITY, RECOMMENDATIONS, RELEASES, RUNS, SEGMENTS
+
+DAY = date(2025, 3, 1)
+
+
+def event(number: int, **values):
+    at = f"{DAY + timedelta(days=number % 20)}T10:00:00Z"
+    return {
+        "event_id": f"e{number}", "event_type": "purchase", "event_time": at, "user_id": f"u{number % 9}",
+        "item_id": f"i{number % 4}", "quantity": 1, "unit_price": 9.5, "currency": "EUR", "order_id": f"o{number}",
+        **values,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def deliver(tmp_path):
+    """Write events as a file of JSON lines."""
+
+    def write(name, *events):
+        path = tmp_path / name
+        path.write_text("".join(json.dumps(row) + "\n" for row in events))
+        return path
+
+    return write
+
+
+def refused(shelf, *inputs, code, **more):
+    with pytest.raises(ShoalError) as caught:
+        shelf.run(*inputs, **more)
+    assert caught.value.exit_code == code, caught.value
+    return str(caught.value)
+
+
+def test_files_that_cannot_be_read_are_named_together(shelf, tmp_path):
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "nothing.csv").write_text("")
+    (tmp_path / "files" / "notes.txt").write_text("hello")
+
+    said = refused(shelf, ("shoal", tmp_path / "files"), code=3, until="ingest")
+
+    assert "nothing.csv: is empty" in said
+    assert "notes.txt: cannot tell its format" in said
+    assert not shelf.lake.exists(BATCHES)
+
+
+def test_a_file_that_is_not_what_its_name_says(shelf, tmp_path):
+    (tmp_path / "events.parquet").write_text("this is no Parquet")
+
+    said = refused(shelf, ("shoal", tmp_path / "events.parquet"), code=3, until="ingest")
+
+    assert "events.parquet: cannot be read as parquet" in said
+
+
+def test_a_truncated_parquet_file(spark, shelf, tmp_path):
+    spark.createDataFrame([event(n) for n in range(50)]).coalesce(1).write.parquet(str(tmp_path / "whole"))
+    (part,) = (tmp_path / "whole").glob("*.parquet")
+    (tmp_path / "cut.parquet").write_bytes(part.read_bytes()[:-200])
+
+    said = refused(shelf, ("shoal", tmp_path / "cut.parquet"), code=3, until="ingest")
+
+    assert "cut.parquet: cannot be read as parquet" in said
+
+
+def test_a_missing_column_is_named_with_what_is_there(shelf, tmp_path):
+    (tmp_path / "events.csv").write_text("event_id,kind,event_time\n1,view,2025-03-01T10:00:00Z\n")
+
+    said = refused(shelf, ("shoal", tmp_path / "events.csv"), code=3, until="ingest")
+
+    assert "events.csv: lacks event_type; it has event_id, kind, event_time" in said
+
+
+def test_a_header_without_rows(shelf, tmp_path):
+    (tmp_path / "events.csv").write_text("event_id,event_type,event_time\n")
+
+    assert "no rows below its header" in refused(shelf, ("shoal", tmp_path / "events.csv"), code=3, until="ingest")
+
+
+def test_a_glob_without_a_match(shelf, tmp_path):
+    said = refused(shelf, ("shoal", tmp_path / "*.csv"), code=2, until="ingest")
+
+    assert "*.csv matches no file" in said
+
+
+def test_as_of_before_the_first_event(shelf, deliver):
+    path = deliver("events.jsonl", *(event(n) for n in range(40)))
+
+    said = refused(shelf, ("shoal", path), code=2, as_of=DAY, until="features")
+
+    assert f"events run from {DAY} to {DAY + timedelta(days=19)}" in said
+    assert not shelf.lake.exists(RELEASES)
+
+
+def test_a_lake_of_a_newer_schema(shelf):
+    shelf.lake.record(LAKE, [{"name": "schema_version", "value": "999", "reason": "from the future"}])
+
+    assert "schema version 999" in refused(shelf, code=2, as_of=DAY, first="features")
+
+
+def test_a_gate_stops_the_batch_and_silver_stays(shelf, deliver):
+    good = deliver("good.jsonl", *(event(n) for n in range(40)))
+    bad = deliver("bad.jsonl", *(event(100 + n, quantity=-1 if n % 2 else 1) for n in range(400)))
+    shelf.run(("shoal", good), until="validate")
+    before = shelf.lake.version(EVENTS)
+
+    said = refused(shelf, ("shoal", bad), code=3, until="validate")
+
+    assert "quantity >= 1" in said
+    assert shelf.lake.version(EVENTS) == before
+    assert {row.state for row in shelf.read(BATCHES).collect()} == {"validated", "refused"}
+    assert shelf.read(QUALITY, "NOT success AND severity = 'critical'").count() > 0
+
+    shelf.run(("shoal", good), until="validate")  # later calls warn and go on
+    warned = shelf.read(RUNS, "job = 'validate'").orderBy("started_at").collect()[-1].warnings
+    assert "stays refused" in warned[0]
+    said = refused(shelf, code=3, first="validate", until="validate", retry_refused=True)
+    assert "was refused" in said
+
+
+def test_too_little_to_train_is_said_and_baselines_are_named(shelf, deliver):
+    path = deliver("few.jsonl", *(event(n) for n in range(40)))
+
+    shelf.run(("shoal", path), as_of=DAY + timedelta(days=21))
+
+    (release,) = shelf.read(RELEASES).collect()
+    assert len(release.fallbacks) >= 3
+    assert {row.source for row in shelf.read(RECOMMENDATIONS).collect()} == {"popularity"}
+    assert {row.segment_id for row in shelf.read(SEGMENTS).collect()} == {1}
+
+
+def test_strict_stops_before_publishing(shelf, deliver):
+    path = deliver("few.jsonl", *(event(n) for n in range(40)))
+
+    said = refused(shelf, ("shoal", path), code=3, as_of=DAY + timedelta(days=21), sets=("strict=true",))
+
+    assert "strict is set" in said
+    assert not shelf.lake.exists(RELEASES)
+
+
+def test_another_zone_than_the_lakes_is_refused(shelf, deliver):
+    shelf.run(("shoal", deliver("first.jsonl", *(event(n) for n in range(40)))), until="validate")
+    second = deliver("second.jsonl", *(event(50 + n) for n in range(40)))
+
+    said = refused(shelf, ("shoal", second), code=2, until="validate", sets=("shop.time_zone=Europe/Paris",))
+
+    assert "was made with UTC, the settings say Europe/Paris" in said

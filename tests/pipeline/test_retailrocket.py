@@ -1,0 +1,39 @@
+"""RetailRocket's raw sample: clicks without prices, by visitor."""
+
+from datetime import date
+
+import pytest
+
+from shoal.tables import BATCHES, EVENTS, USER_FEATURES
+
+
+@pytest.fixture(scope="module")
+def clicks(shelf_at, data, tmp_path_factory):
+    shelf = shelf_at(tmp_path_factory.mktemp("rocket") / "lake")
+    source = data / "retailrocket" / "sample_5000_visitors_events.csv.gz"
+    shelf.run(("retailrocket", source), as_of=date(2015, 9, 19), until="features")
+    return shelf
+
+
+def test_three_exact_duplicates_are_found(clicks):
+    (batch,) = clicks.read(BATCHES).collect()
+
+    assert (batch.rows_in, batch.rows_accepted, batch.rows_rejected, batch.rows_duplicate) == (9_385, 9_382, 0, 3)
+
+
+def test_events_are_typed_as_the_source_counts_them(clicks):
+    """SOURCE.md: view 9,076, addtocart 263, transaction 46, three rows twice."""
+    counts = {row.event_type: row["count"] for row in clicks.read(EVENTS).groupBy("event_type").count().collect()}
+
+    assert counts["cart"] <= 263
+    assert counts["purchase"] <= 46
+    assert sum(counts.values()) == 9_076 + 263 + 46 - 3
+
+
+def test_what_is_absent_is_absent_and_not_zero(clicks):
+    money = clicks.read(EVENTS).where("quantity IS NOT NULL OR unit_price IS NOT NULL OR amount_base IS NOT NULL")
+    users = clicks.read(USER_FEATURES)
+
+    assert money.count() == 0
+    assert users.where("spend IS NOT NULL OR net_spend IS NOT NULL OR return_rate IS NOT NULL").count() == 0
+    assert users.where("is_buyer").count() == 39

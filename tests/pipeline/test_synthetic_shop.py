@@ -1,0 +1,57 @@
+"""The synthetic shop: what was planted is found again."""
+
+import numpy as np
+import pytest
+from pyspark.sql import functions as F
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import adjusted_rand_score
+
+from shoal.tables import BATCHES, METRICS, PROPENSITIES, REJECTED_EVENTS, SEGMENTS
+
+
+@pytest.fixture(scope="module")
+def found(shelf_at, synthetic_shop, tmp_path_factory):
+    shelf = shelf_at(tmp_path_factory.mktemp("synthetic") / "lake")
+    shelf.run(("shoal", synthetic_shop.events), as_of=synthetic_shop.shop.as_of)
+    return shelf
+
+
+def test_planted_bad_rows_are_rejected_each_and_only_they(found, synthetic_shop):
+    planted = {row.event_id: set(row.reasons) for row in synthetic_shop.truth("bad_rows").collect()}
+    rejected = {row.event_id: set(row.reasons) for row in found.read(REJECTED_EVENTS).collect()}
+
+    assert rejected == planted
+
+
+def test_planted_duplicates_are_counted(found, synthetic_shop):
+    (batch,) = found.read(BATCHES).collect()
+
+    assert batch.rows_duplicate == synthetic_shop.truth("duplicates").count()
+    assert batch.rows_in == batch.rows_accepted + batch.rows_rejected + batch.rows_duplicate
+
+
+def test_planted_groups_are_found_again(found, synthetic_shop):
+    planted = synthetic_shop.truth("users").select("user_id", "group")
+    pairs = found.read(SEGMENTS).join(planted, on="user_id", how="inner").collect()
+
+    assert adjusted_rand_score([p["group"] for p in pairs], [p["segment_id"] for p in pairs]) >= 0.9
+
+
+def test_probabilities_are_calibrated_against_the_generators_own(found, synthetic_shop):
+    """Logistic regression of the true probability, as soft label, on the logit of the prediction: slope near 1."""
+    truth = synthetic_shop.truth("users").select("user_id", F.col("probability").alias("truth"))
+    pairs = found.read(PROPENSITIES).join(truth, on="user_id", how="inner").toPandas()
+    logit = np.log(pairs.probability / (1 - pairs.probability)).to_numpy().reshape(-1, 1)
+    rows = np.vstack([logit, logit])
+    labels = np.repeat([1, 0], len(pairs))
+    weights = np.concatenate([pairs.truth, 1 - pairs.truth])
+
+    slope = LogisticRegression(C=1e6).fit(rows, labels, sample_weight=weights).coef_[0, 0]
+
+    assert 0.9 <= slope <= 1.1
+
+
+def test_als_beats_popularity_with_an_interval_above_zero(found):
+    (low,) = found.read(METRICS, "stage = 'recommend' AND metric = 'ndcg@10 als - popularity low'").collect()
+
+    assert low.value > 0
