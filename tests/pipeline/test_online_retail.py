@@ -22,6 +22,8 @@ from shoal.tables import (
     USER_FEATURES,
 )
 
+pytestmark = pytest.mark.slow  # minutes of fitting; run by `make test-slow`
+
 AS_OF = date(2011, 12, 10)
 
 

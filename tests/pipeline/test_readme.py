@@ -7,6 +7,8 @@ import pytest
 
 from shoal.tools import query_lake
 
+pytestmark = pytest.mark.slow  # minutes of fitting; run by `make test-slow`
+
 README = Path(__file__).parents[2] / "README.md"
 QUESTIONS = [q.strip() for q in re.findall(r"```sql\n(.*?)```", README.read_text(), flags=re.DOTALL)]
 

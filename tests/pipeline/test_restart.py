@@ -15,6 +15,8 @@ from shoal.lake import Lake
 from shoal.synthetic import synthesize, write
 from shoal.tables import BATCHES, RELEASES
 
+pytestmark = pytest.mark.slow  # minutes of fitting; run by `make test-slow`
+
 SETS = ("recommend.for_you.rank=4", "recommend.for_you.max_iter=2", "recommend.for_you.min_interactions=50",
         "segments.default.k=3", "segments.default.max_iter=5", "features.tile_buckets=2",
         "propensity.buys_30d.min_positives=5", "propensity.buys_30d.min_auc=0")  # fmt: skip

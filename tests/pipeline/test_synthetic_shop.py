@@ -8,6 +8,8 @@ from sklearn.metrics import adjusted_rand_score
 
 from shoal.tables import BATCHES, METRICS, PROPENSITIES, REJECTED_EVENTS, SEGMENTS
 
+pytestmark = pytest.mark.slow  # minutes of fitting; run by `make test-slow`
+
 
 @pytest.fixture(scope="module")
 def found(shelf_at, synthetic_shop, tmp_path_factory):
