@@ -1,6 +1,5 @@
 """files -> bronze.*, ops.batches"""
 
-from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
 from shoal import batches
@@ -12,7 +11,7 @@ from shoal.lake import Lake
 from shoal.runs import Run
 from shoal.sources import feed_named
 from shoal.sources.listing import find_files
-from shoal.sources.readers import check_columns, first_line, raw_rows
+from shoal.sources.readers import UNREADABLE, check_columns, first_line, raw_rows
 
 
 def ingest(lake: Lake, config: Config, run: Run) -> None:
@@ -45,7 +44,7 @@ def _load(lake: Lake, batch: Batch) -> Batch:
     try:
         rows = raw_rows(lake.spark, batch.feed, batch.files, batch.batch_id)
         lake.append(table, rows, once=f"ingest/{batch.batch_id}")
-    except PySparkException as error:
+    except UNREADABLE as error:
         message = f"{batch.feed.name}: {', '.join(f.path for f in batch.files)} cannot be read: {first_line(error)}"
         batches.mark_refused(lake, batch, message)
         raise DataError(message) from error

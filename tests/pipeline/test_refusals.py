@@ -8,6 +8,8 @@ import pytest
 from shoal.errors import ShoalError
 from shoal.tables import BATCHES, EVENTS, LAKE, QUALITY, RECOMMENDATIONS, RELEASES, RUNS, SEGMENTS
 
+pytestmark = pytest.mark.slow  # a dozen small pipelines; run by `make test-slow`
+
 DAY = date(2025, 3, 1)
 
 

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable, Sequence
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
@@ -13,6 +14,7 @@ from shoal.sources.feed import Feed, RawColumn
 from shoal.sources.listing import SourceFile
 from shoal.sources.text_form import text_form
 
+UNREADABLE = (PySparkException, Py4JJavaError)  # Spark's own exceptions reach Python in either form
 _TEXT_MAP = "map<string,string>"
 _HEADER_LINES = 1000  # JSON lines that are read to learn which columns there are
 
@@ -27,7 +29,7 @@ def check_columns(spark: SparkSession, feed: Feed, files: Sequence[SourceFile]) 
     for file in files:
         try:
             found = _columns_of(spark, file)
-        except (PySparkException, ValueError) as error:
+        except (*UNREADABLE, ValueError) as error:
             problems.append(f"{file.path}: cannot be read as {file.format}: {first_line(error)}")
             continue
         missing = [column.name for column in feed.columns if column.required and column.name not in found]
@@ -60,8 +62,9 @@ def raw_rows(spark: SparkSession, feed: Feed, files: Sequence[SourceFile], batch
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error's text, at a length that fits a message."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    """The first line of what an error says, Java's own words where it came from Java, at a length that fits."""
+    said = str(error.java_exception.getMessage()) if isinstance(error, Py4JJavaError) else str(error)
+    return (said.strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def _csv_rows(spark: SparkSession, feed: Feed, paths: list[str], columns: Sequence[str]) -> DataFrame:
