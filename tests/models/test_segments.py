@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
@@ -127,6 +127,12 @@ def test_groups_that_are_there_are_found(shop, model):
     assert (model.k, model.k_wanted, model.dropped) == (4, 4, ())
 
 
+def test_groups_are_found_whatever_the_seed(shop):
+    found = segments(fitted(shop, seed=1), shop)
+
+    assert adjusted_rand_score([user.split("-")[0] for user in found], [*found.values()]) >= 0.95
+
+
 def test_order_partitioning_and_who_never_bought_change_nothing(spark, shop, model):
     prospects = [{"user_id": f"p{n}", "is_buyer": False, "frequency": 0, "tenure_days": n + 1} for n in range(50)]
     others = users_of(spark, prospects).unionByName(shop.orderBy("basket_size").repartition(5, "net_spend"))
@@ -206,19 +212,20 @@ def test_ids_stay_when_data_shift_and_ranks_flip(spark, shop, model):
         assert id_of(now, later, name) == id_of(model, shop, name), name
 
 
-def test_an_id_is_never_given_twice(shop, model):
-    # An earlier model that did not know the new customers, and whose segment 9 has been gone for long.
-    place = model.segment_ids.index(id_of(model, shop, "new"))
-    known = [other for other in range(model.k) if other != place]
-    per_segment = {
-        field: tuple(getattr(model, field)[other] for other in known)
-        for field in ("centres", "segment_ids", "ranks", "names", "marks")
-    }
-    now = fitted(shop, replace(model, **per_segment, k=3, last_id=9))
+def test_an_id_is_never_given_twice(spark):
+    def of(*groups: str) -> DataFrame:
+        return users_of(spark, [row for name in groups for row in group(name)])
 
-    assert id_of(now, shop, "new") == now.last_id == 10
-    for name in ("regular", "gone", "silent"):
-        assert id_of(now, shop, name) == id_of(model, shop, name)
+    inputs = ("recency_days", "frequency", "order_value")
+    three, two, other = of("regular", "new", "gone"), of("regular", "gone"), of("regular", "gone", "silent")
+    first = fitted(three, inputs=inputs, k=3)
+    second = fitted(two, first, inputs=inputs, k=2)
+    third = fitted(other, second, inputs=inputs, k=3)
+
+    assert {*second.segment_ids} == {id_of(first, three, "regular"), id_of(first, three, "gone")}
+    assert id_of(third, other, "silent") == 4  # not the id that "new" had, which now nobody has
+    assert id_of(third, other, "regular") == id_of(first, three, "regular")
+    assert id_of(third, other, "gone") == id_of(first, three, "gone")
 
 
 def test_ids_stay_when_one_input_falls_away(spark, shop, model):
