@@ -20,7 +20,7 @@ $(STAMP): setup.py constraints.txt
 	  { echo "$(PYTHON) cannot make virtual environments; on Debian or Ubuntu: apt-get install python3-venv"; exit 2; }
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt setuptools wheel
+	$(BIN)/pip install --quiet --upgrade --constraint constraints.txt setuptools wheel
 	$(BIN)/pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[local,dev]'
 	@$(BIN)/python -m shoal.session
 	@touch $@
@@ -37,9 +37,9 @@ demo: $(STAMP)  ## make a synthetic shop, run the whole pipeline on it, show wha
 	@echo "  $(BIN)/shoal views --lake $(DEMO)/lake --dialect duckdb"
 	@echo "  $(BIN)/shoal --help"
 
-test: $(STAMP)  ## run the tests
+test: $(STAMP)  ## run the tests, two files at a time
 	@$(BIN)/python -c 'from shoal.session import check_java; check_java()'
-	$(BIN)/pytest -m 'not slow' --durations=15
+	$(BIN)/pytest -m 'not slow' --numprocesses=2 --dist=loadfile --durations=15
 
 test-slow: $(STAMP)  ## run the exhaustive tests too
 	$(BIN)/pytest
@@ -58,6 +58,7 @@ docs: $(STAMP)  ## write the generated pages
 	$(BIN)/python -m shoal.dictionary > docs/tables.md
 
 wheel: $(STAMP)  ## build dist/shoal-*.whl
+	rm -rf build dist
 	$(BIN)/python -m build --quiet --wheel --no-isolation
 
 clean:  ## remove everything that was made

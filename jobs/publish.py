@@ -2,7 +2,7 @@
 
 from pyspark.sql import functions as F
 
-from shoal import releases, runs
+from shoal import releases, runs, views
 from shoal.cli import run_job
 from shoal.config import Config, settings_hash
 from shoal.errors import ConfigError
@@ -38,6 +38,7 @@ def publish(lake: Lake, config: Config, run: Run) -> None:
     lake.replace(GOLD_USERS, users, where=run.slice)
     run.rows = lake.read(GOLD_USERS).where(run.slice).count()
     fallbacks = [sentence for row in done if row["job"] in _MODELS for sentence in row["warnings"]]
+    views.publish_views(lake)
     release = releases.release(
         lake,
         run.key,

@@ -57,9 +57,8 @@ def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
     judged = candidates.withColumn("reasons", reasons(rules))
     # From here on only a bad row needs to be known as it came.
     judged = judged.withColumn("raw", F.when(F.size("reasons") > 0, F.to_json("raw")))
-    days = _days(candidates)
-    plan = contest.plan_contest(judged, *_silver(lake, claim, days)).persist()
-    try:
+    days = _days(candidates, facts.time_zone)
+    with contest.planned(judged, *_silver(lake, claim, days)) as plan:
         verdicts = gate.judge(
             plan.where(contest.JUDGED), EVENTS, rules=rules,
             max_rejected_share=params.max_rejected_share,
@@ -73,20 +72,19 @@ def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
             run.warn(f"batch {batch.batch_id}: {sentence}")
         counts = contest.book(plan)
         touched = _write(lake, claim, plan, days)
-        batches.mark_validated(lake, claim, counts, touched)
-        run.note(
-            f"batch {batch.batch_id}: {batch.rows_in:,} rows = {counts['rows_accepted']:,} accepted + "
-            f"{counts['rows_rejected']:,} rejected + {counts['rows_duplicate']:,} duplicates"
-        )
-    finally:
-        plan.unpersist()
+    batches.mark_validated(lake, claim, counts, touched)
+    run.note(
+        f"batch {batch.batch_id}: {batch.rows_in:,} rows = {counts['rows_accepted']:,} accepted + "
+        f"{counts['rows_rejected']:,} rejected + {counts['rows_duplicate']:,} duplicates"
+    )
     return None
 
 
-def _days(candidates: DataFrame) -> set[date]:
-    """The shop-local days on which versions of the batch's events may lie."""
-    found = candidates.where(F.col("event_date").isNotNull()).select("event_date").distinct().collect()
-    return {row["event_date"] for row in found}
+def _days(candidates: DataFrame, time_zone: str) -> set[date]:
+    """The shop-local days on which versions of the batch's events may lie: their own, and those they left."""
+    left = F.to_date(F.from_utc_timestamp("previous_event_time", time_zone))
+    days = candidates.select(F.explode(F.array("event_date", left)).alias("day")).where(F.col("day").isNotNull())
+    return {row["day"] for row in days.distinct().collect()}
 
 
 def _silver(lake: Lake, claim: Claim, days: set[date]) -> tuple[DataFrame, DataFrame, DataFrame]:

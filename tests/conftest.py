@@ -13,11 +13,15 @@ from shoal.tables import Table
 
 Frame = Callable[..., DataFrame]
 
-# Small data, short life: no optimising compiler, few partitions, no console.
+# Small data, many plans: what saves work on large data (an optimising compiler, code generated for each plan) costs
+# more than it saves. Online Retail and the local cluster run in processes of their own, as users run them.
 TEST_OPTIONS = {
     "spark.master": "local[2]",
     "spark.driver.memory": "2g",
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+    # A full code cache would end all compiling, and 48 MB, the default without the optimising compiler, is full soon.
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.shuffle.partitions": "2",
     "spark.databricks.delta.snapshotPartitions": "1",
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",

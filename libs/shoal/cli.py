@@ -186,10 +186,10 @@ def show(**given: Any) -> None:
 def views(dialect: str, **given: Any) -> None:
     """Print statements that open the tables and gold.current_* elsewhere."""
     with _lake(given, "views") as lake:
-        from shoal.releases import view_statements
+        from shoal.views import statements
 
-        statements = view_statements(lake, dialect)
-        click.echo("\n".join(s if dialect == "polars" else f"{s};" for s in statements))
+        end = "" if dialect == "polars" else ";"
+        click.echo("\n".join(statement + end for statement in statements(lake, dialect)))
 
 
 @shoal_command.command(short_help="List the releases.")
@@ -284,7 +284,7 @@ def config() -> None:
 @config.command("show", short_help="Print the resolved settings and where each came from.")
 @_options(_CONFIG, _SET, _LAKE)
 def config_show(config_files: tuple[Path, ...], sets: tuple[str, ...], lake: str | None) -> None:
-    """Print the resolved settings and where each came from."""
+    """Print the resolved settings and where each came from; passwords and other secrets are hidden."""
     with _told(Progress(), "config", verbose=False):
         from shoal.config import explain
 

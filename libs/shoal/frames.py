@@ -1,9 +1,20 @@
 """DataFrame idioms that transforms and models share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+
+
+@contextmanager
+def persisted(rows: DataFrame) -> Iterator[DataFrame]:
+    """Keep rows for as long as they are used."""
+    kept = rows.persist()
+    try:
+        yield kept
+    finally:
+        kept.unpersist()
 
 
 def quantiles(rows: DataFrame, columns: Sequence[str], shares: Sequence[float]) -> dict[str, list[float]]:

@@ -135,8 +135,8 @@ def _checkpoints(lake: Lake) -> Path | None:
     context = lake.spark.sparkContext
     if context.getCheckpointDir() is not None:
         return None
-    if lake.location.startswith("catalog:") or "://" in lake.location:
-        root = lake.spark.conf.get("spark.sql.warehouse.dir") if lake.location.startswith("catalog:") else lake.location
+    if lake.is_in_catalog or "://" in lake.location:
+        root = lake.spark.conf.get("spark.sql.warehouse.dir") if lake.is_in_catalog else lake.location
         context.setCheckpointDir(f"{root}/_checkpoints")
         return None
     folder = Path(tempfile.mkdtemp(prefix="shoal-checkpoints-"))

@@ -68,12 +68,12 @@ class Lake:
         reader = self.spark.read.format("delta")
         if version is not None:
             reader = reader.option("versionAsOf", version)
-        rows = reader.table(self.name_of(table)) if self._by_name else reader.load(self.path_of(table))
+        rows = reader.table(self.name_of(table)) if self.is_in_catalog else reader.load(self.path_of(table))
         return table.select(rows)
 
     def exists(self, table: Table) -> bool:
         """True once the table was created."""
-        if self._by_name:
+        if self.is_in_catalog:
             return self.spark.catalog.tableExists(self.name_of(table))
         return DeltaTable.isDeltaTable(self.spark, self.path_of(table))
 
@@ -125,9 +125,7 @@ class Lake:
             options = {"txnAppId": once, "txnVersion": "1"}
             self._save(table, arranged.write.mode("append").options(**options))
 
-        before = self.version(table)
-        if self._commit(table, "append", write) == before:
-            log.debug("%s: %s was already appended", table.name, once)
+        self._commit(table, "append", write)
 
     def replace(
         self, table: Table, rows: DataFrame, *, where: str | None, stamp: Mapping[str, str] | None = None
@@ -248,22 +246,23 @@ class Lake:
     def name_of(self, table: Table) -> str:
         """Name of a table in SQL."""
         layer, _, name = table.name.partition(".")
-        if self._by_name:
+        if self.is_in_catalog:
             *catalog, prefix = self.location.removeprefix("catalog:").split(".")
             return ".".join(f"`{part}`" for part in [*catalog, f"{prefix}_{layer}", name])
         return f"delta.`{self.path_of(table)}`"
 
-    # -- within ------------------------------------------------------------------------------------------------
-
     @property
-    def _by_name(self) -> bool:
+    def is_in_catalog(self) -> bool:
+        """True where tables have names in a catalog; false where the lake is a folder."""
         return self.location.startswith("catalog:")
+
+    # -- within ------------------------------------------------------------------------------------------------
 
     def _stamped(self, stamp: Mapping[str, str] | None) -> "Lake":
         return replace(self, stamp={**self.stamp, **(stamp or {})})
 
     def _delta(self, table: Table) -> DeltaTable:
-        if self._by_name:
+        if self.is_in_catalog:
             return DeltaTable.forName(self.spark, self.name_of(table))
         return DeltaTable.forPath(self.spark, self.path_of(table))
 
@@ -272,7 +271,7 @@ class Lake:
 
     def _save(self, table: Table, writer: Any) -> None:
         writer = writer.format("delta").option("maxRecordsPerFile", _ROWS_PER_FILE)
-        if self._by_name:
+        if self.is_in_catalog:
             writer.saveAsTable(self.name_of(table))
         else:
             writer.save(self.path_of(table))
@@ -305,11 +304,13 @@ class Lake:
         if self.exists(table):
             return
         observe("before", "create", table.name)
-        if self._by_name:
+        if self.is_in_catalog:
             database = self.name_of(table).rpartition(".")[0]
             self.spark.sql(f"CREATE DATABASE IF NOT EXISTS {database}")
         creation = DeltaTable.createIfNotExists(self.spark).comment(table.doc)
-        creation = creation.tableName(self.name_of(table)) if self._by_name else creation.location(self.path_of(table))
+        creation = (
+            creation.tableName(self.name_of(table)) if self.is_in_catalog else creation.location(self.path_of(table))
+        )
         for column in table.columns:
             creation = creation.addColumn(column.name, column.type, nullable=not column.required, comment=column.doc)
         for name, condition in table.constraints.items():

@@ -1,19 +1,14 @@
-"""What is visible: ``ops.releases`` and the views that read through it."""
+"""What is visible: ``ops.releases``."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
+from typing import Any
 
 from pyspark.sql import Row
 
 from shoal.errors import ConfigError, PublishRaceError
 from shoal.lake import Lake
-from shoal.tables import BATCHES, FEATURES, GOLD, METRICS, QUALITY, RELEASES, RUNS, SILVER, Table
-
-DIALECTS = ("spark", "duckdb", "polars", "trino", "databricks")
-
-CURRENT = "SELECT max_by(run_id, seq) FROM ops.releases WHERE kind <> 'archive'"
-_SHOWN = (*SILVER, *FEATURES, *GOLD, BATCHES, RUNS, QUALITY, METRICS, RELEASES)
+from shoal.tables import RELEASES
 
 
 def history(lake: Lake) -> list[Row]:
@@ -43,7 +38,7 @@ def release(lake: Lake, run_id: str, as_of: date, *, now: datetime, fallbacks: S
         PublishRaceError: other runs took the next place ``max_retries`` times in a row.
     """
 
-    def proposal(releases: Sequence[Row]) -> dict[str, object]:
+    def proposal(releases: Sequence[Row]) -> dict[str, Any]:
         shown = current(releases)
         older = shown is not None and as_of < shown["as_of"]
         return {
@@ -60,28 +55,32 @@ def roll_back(lake: Lake, to: int | None, *, now: datetime, max_retries: int) ->
     """Show an earlier release again, by a new one that points back.
 
     Args:
-        to: seq of the release to show; None takes the one that was shown before the current.
+        to: seq of the release to show; None takes the one that was shown before the current run was released.
 
     Raises:
         ConfigError: there is no such release.
     """
 
-    def proposal(releases: Sequence[Row]) -> dict[str, object]:
+    def proposal(releases: Sequence[Row]) -> dict[str, Any]:
         shown = current(releases)
         if shown is None:
             raise ConfigError(f"nothing was released in {lake.location} yet")
-        wanted = shown["replaces_seq"] if to is None else to
+        # Of a run that is shown again, what its own release has replaced: a second rollback goes further back.
+        own = next(row for row in releases if row["run_id"] == shown["run_id"] and row["kind"] != "rollback")
+        wanted = own["replaces_seq"] if to is None else to
         target = next((row for row in releases if row["seq"] == wanted), None)
         if target is None:
             known = ", ".join(str(row["seq"]) for row in releases)
-            asked = "a release before the current one" if to is None else f"release {to}"
+            asked = "release before the current one" if to is None else f"release {to}"
             raise ConfigError(f"there is no {asked} in {lake.location}; there are {known}")
         return {k: target[k] for k in ("run_id", "as_of", "fallbacks")} | {"kind": "rollback"}
 
     return _take_place(lake, proposal, now=now, max_retries=max_retries)
 
 
-def _take_place(lake: Lake, proposal, *, now: datetime, max_retries: int) -> Row:  # type: ignore[no-untyped-def]
+def _take_place(
+    lake: Lake, proposal: Callable[[Sequence[Row]], Mapping[str, Any]], *, now: datetime, max_retries: int
+) -> Row:
     for _ in range(max_retries + 1):
         releases = history(lake)
         shown = current(releases)
@@ -97,67 +96,3 @@ def _take_place(lake: Lake, proposal, *, now: datetime, max_retries: int) -> Row
     raise PublishRaceError(
         f"{max_retries + 1} times another run took the next release of {lake.location}; run publish again"
     )
-
-
-# -- views -----------------------------------------------------------------------------------------------------
-
-
-def view_statements(lake: Lake, dialect: str) -> list[str]:
-    """Statements that open the tables under their own names, and the views ``gold.current_*`` on them."""
-    layers = [f"CREATE SCHEMA IF NOT EXISTS {layer}" for layer in ("silver", "features", "gold", "ops")]
-    current_views = [
-        f"CREATE OR REPLACE VIEW gold.current_{_short(table)} AS\nSELECT * FROM {table.name} WHERE run_id = ({CURRENT})"
-        for table in GOLD
-    ]
-    match dialect:
-        case "spark":
-            tables = [f"CREATE TABLE IF NOT EXISTS {t.name} USING delta LOCATION '{lake.path_of(t)}'" for t in _SHOWN]
-        case "duckdb":
-            tables = [
-                f"CREATE OR REPLACE VIEW {t.name} AS SELECT * FROM delta_scan('{lake.path_of(t)}')" for t in _SHOWN
-            ]
-        case "trino":
-            tables = [
-                f"CALL delta.system.register_table(schema_name => '{t.layer}', table_name => '{_short(t)}', "
-                f"table_location => '{lake.path_of(t)}')"
-                for t in _SHOWN
-            ]
-        case "databricks":
-            tables = [f"CREATE OR REPLACE VIEW {t.name} AS SELECT * FROM {lake.name_of(t)}" for t in _SHOWN]
-        case _:
-            return _polars(lake)
-    return [*layers, *tables, *current_views]
-
-
-def open_views(lake: Lake) -> None:
-    """Open tables and views in this session, so that SQL can name them; tables that do not exist yet are left out."""
-    spark = lake.spark
-    there = [table for table in _SHOWN if lake.exists(table)]
-    for layer in ("silver", "features", "gold", "ops"):
-        spark.sql(f"CREATE SCHEMA IF NOT EXISTS {layer}")
-    for table in there:
-        spark.sql(f"CREATE OR REPLACE VIEW {table.name} AS SELECT * FROM {lake.name_of(table)}")
-    if lake.exists(RELEASES):
-        for table in GOLD:
-            if table in there:
-                spark.sql(
-                    f"CREATE OR REPLACE VIEW gold.current_{_short(table)} AS "
-                    f"SELECT * FROM {table.name} WHERE run_id = ({CURRENT})"
-                )
-
-
-def _polars(lake: Lake) -> list[str]:
-    lines = [
-        "import polars as pl",
-        f"releases = pl.scan_delta({json.dumps(lake.path_of(RELEASES))}).filter(pl.col('kind') != 'archive')",
-        "run_id = releases.sort('seq').select(pl.col('run_id').last()).collect().item()",
-    ]
-    views = [
-        f"current_{_short(t)} = pl.scan_delta({json.dumps(lake.path_of(t))}).filter(pl.col('run_id') == run_id)"
-        for t in GOLD
-    ]
-    return ["\n".join([*lines, *views])]
-
-
-def _short(table: Table) -> str:
-    return table.name.partition(".")[2]

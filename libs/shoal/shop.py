@@ -1,14 +1,13 @@
 """What is settled once about the shop: its time zone and its currency, in ``ops.lake``."""
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from shoal.errors import ConfigError
 from shoal.lake import Lake
 from shoal.params import ShopParams
 from shoal.runs import Run
 from shoal.sources import Feed
-from shoal.sources.mapping import Shop, currency_of
+from shoal.sources.mapping import Shop, main_currency
 
 
 def settle(lake: Lake, params: ShopParams, feed: Feed, raw: DataFrame, run: Run) -> Shop:
@@ -25,7 +24,7 @@ def settle(lake: Lake, params: ShopParams, feed: Feed, raw: DataFrame, run: Run)
         run.note(f"the shop's days are those of {zone} ({reason})")
     currency = facts.get("currency")
     if currency is None:
-        wanted = params.currency or feed.currency or _most_frequent(raw, feed)
+        wanted = params.currency or main_currency(raw, feed)
         if wanted is not None:
             _, reason = _chosen(params.currency, wanted, feed)
             currency = lake.settle("currency", wanted, reason)
@@ -44,10 +43,3 @@ def settle(lake: Lake, params: ShopParams, feed: Feed, raw: DataFrame, run: Run)
 
 def _chosen(setting: str | None, other: str, feed: Feed) -> tuple[str, str]:
     return (setting, "from the settings") if setting else (other, f"from the lake's first feed, {feed.name}")
-
-
-def _most_frequent(raw: DataFrame, feed: Feed) -> str | None:
-    """The currency that most rows of a feed name, where the feed itself declares none; ties by name."""
-    named = raw.select(currency_of(feed).alias("currency")).where(F.col("currency").rlike("^[A-Z]{3}$"))
-    top = named.groupBy("currency").count().orderBy(F.desc("count"), "currency").first()
-    return None if top is None else str(top["currency"])

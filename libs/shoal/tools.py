@@ -18,11 +18,11 @@ from shoal import releases
 from shoal.errors import ConfigError, DataError
 from shoal.lake import Lake
 from shoal.quality.rows import reasons
-from shoal.releases import open_views
 from shoal.sources import feed_named
 from shoal.sources.listing import find_files
-from shoal.sources.mapping import Shop, candidate_events, row_rules
-from shoal.sources.readers import check_columns, raw_rows
+from shoal.sources.mapping import Shop, candidate_events, main_currency, row_rules
+from shoal.sources.readers import UNREADABLE, check_columns, first_line, raw_rows
+from shoal.views import open_views
 
 MOST_ROWS = 10_000  # a table that is printed passes through this process
 _SHOWN = 10
@@ -67,20 +67,26 @@ def rolled_back(lake: Lake, to: int | None) -> str:
 
 
 def checked_feed(spark: SparkSession, name: str, path: str) -> tuple[str, bool]:
-    """Map files without storing them: ten rows and how many break which rule; False where a row does."""
+    """Map files without storing them: ten rows and how many break which rule; False where a row does.
+
+    Raises:
+        DataError: the files cannot be read as that feed, or hold no row.
+    """
     feed = feed_named(name)
     files = find_files(spark, path)
     check_columns(spark, feed, files)
-    shop = Shop(feed.time_zone or "UTC", feed.currency)
-    rules = row_rules(feed, shop)
-    raw = raw_rows(spark, feed, files, "check")
     try:
+        raw = raw_rows(spark, feed, files, "check")
+        shop = Shop(feed.time_zone or "UTC", main_currency(raw, feed))
+        rules = row_rules(feed, shop)
         judged = (
             candidate_events(raw, feed, shop, duplicate_lines="keep").withColumn("reasons", reasons(rules)).persist()
         )
         rows, bad = judged.count(), judged.where("size(reasons) > 0").count()
-    except PySparkException as error:
-        raise DataError(f"{path} cannot be read as {name}: {str(error).splitlines()[0][:300]}") from error
+    except UNREADABLE as error:
+        raise DataError(f"{path} cannot be read as {name}: {first_line(error)}") from error
+    if rows == 0:
+        raise DataError(f"{path} has no rows below its header")
     problems = (
         judged.select(F.explode("reasons").alias("rule"), "source_file", "position")
         .groupBy("rule")

@@ -15,8 +15,6 @@ from shoal.lake import Lake
 from shoal.synthetic import synthesize, write
 from shoal.tables import BATCHES, RELEASES
 
-pytestmark = pytest.mark.slow  # minutes of fitting; run by `make test-slow`
-
 SETS = ("recommend.for_you.rank=4", "recommend.for_you.max_iter=2", "recommend.for_you.min_interactions=50",
         "segments.default.k=3", "segments.default.max_iter=5", "features.tile_buckets=2",
         "propensity.buys_30d.min_positives=5", "propensity.buys_30d.min_auc=0")  # fmt: skip
@@ -63,8 +61,7 @@ def test_commits_are_many_and_the_last_is_the_release(clean):
 
 
 # Where a kill would hurt most: between the tables that one batch fills, and between gold and the release.
-@pytest.mark.parametrize("after", ["append bronze.shoal", "merge silver.events", "merge silver.orders",
-                                   "replace features.user_days", "replace gold.users"])  # fmt: skip
+@pytest.mark.parametrize("after", ["append silver.events", "replace gold.users"])
 def test_stopped_after_a_commit_and_run_again(shelf_at, clean, small_shop, tmp_path, after):
     state = clean["commits"].index(after)
 
@@ -92,16 +89,17 @@ def killed(small_shop, folder: Path, number: int, moment: str) -> str:
     return ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_killed_at_the_commit_to_silver(shelf_at, clean, small_shop, tmp_path, moment):
     events, as_of = small_shop
-    number = clean["commits"].index("merge silver.events")
+    number = clean["commits"].index("append silver.events")
 
     said = killed(small_shop, tmp_path / "lake", number, moment)
     shelf = shelf_at(tmp_path / "lake")
     shelf.run(("shoal", events), as_of=as_of, sets=SETS)
 
-    assert f"killed {moment} merge of silver.events" in said
+    assert f"killed {moment} append of silver.events" in said
     assert published(shelf) == clean["rows"]
 
 
@@ -115,6 +113,31 @@ def test_killed_at_every_commit(shelf_at, clean, small_shop, tmp_path, moment):
         shelf = shelf_at(folder)
         shelf.run(("shoal", events), as_of=as_of, sets=SETS)
         assert published(shelf) == clean["rows"], f"killed {moment} {commit}"
+
+
+# Where two runs meet: before the batch is claimed, before silver changes, before the release.
+@pytest.mark.parametrize(
+    "before",
+    [
+        "append silver.events",
+        *(pytest.param(b, marks=pytest.mark.slow) for b in ("merge ops.claims", "merge ops.releases")),
+    ],
+)
+def test_two_runs_at_once(shelf, clean, small_shop, monkeypatch, before):
+    """The second run does everything while the first stands still before one commit; then the first goes on."""
+    events, as_of = small_shop
+
+    def meet(moment, operation, table):
+        if (moment, f"{operation} {table}") == ("before", before):
+            monkeypatch.setattr(shoal.lake, "observe", lambda *_: None)
+            shelf.run(("shoal", events), as_of=as_of, sets=SETS)
+
+    monkeypatch.setattr(shoal.lake, "observe", meet)
+    shelf.run(("shoal", events), as_of=as_of, sets=SETS)
+
+    assert published(shelf) == clean["rows"]
+    assert silver(shelf) == clean["silver"]
+    assert [row.seq for row in shelf.read(RELEASES).collect()] == [1]
 
 
 def test_other_files_in_another_order_are_the_same_shop(spark, shelf, clean, small_shop):
@@ -133,6 +156,7 @@ def test_other_files_in_another_order_are_the_same_shop(spark, shelf, clean, sma
     assert all(b.rows_in == b.rows_accepted + b.rows_rejected + b.rows_duplicate for b in books)
 
 
+@pytest.mark.slow
 def test_a_late_file_makes_a_new_run_and_leaves_the_published_one(spark, shelf, small_shop):
     events, as_of = small_shop
     rows = spark.read.parquet(str(events))
@@ -150,6 +174,7 @@ def test_a_late_file_makes_a_new_run_and_leaves_the_published_one(spark, shelf, 
     assert [r.run_id for r in shelf.read(RELEASES).orderBy("seq").collect()] == [first, second]
 
 
+@pytest.mark.slow
 def test_an_older_day_is_archived_and_does_not_overtake(shelf, small_shop):
     events, as_of = small_shop
     today = shelf.run(("shoal", events), as_of=as_of, sets=SETS)

@@ -6,8 +6,6 @@ import pytest
 
 from shoal.tables import BATCHES, EVENTS, USER_FEATURES
 
-pytestmark = pytest.mark.slow  # half a pipeline on real data; run by `make test-slow`
-
 
 @pytest.fixture(scope="module")
 def clicks(shelf_at, data, tmp_path_factory):

@@ -1,4 +1,7 @@
-"""The synthetic shop: what was planted is found again."""
+"""The synthetic shop: what was planted is found again, and the README's questions are answered."""
+
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,9 +9,12 @@ from pyspark.sql import functions as F
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_rand_score
 
+from shoal.summary import summary
 from shoal.tables import BATCHES, METRICS, PROPENSITIES, REJECTED_EVENTS, SEGMENTS
+from shoal.tools import query_lake
 
-pytestmark = pytest.mark.slow  # minutes of fitting; run by `make test-slow`
+README = Path(__file__).parents[2] / "README.md"
+QUESTIONS = re.findall(r"```sql\n(.*?)```", README.read_text(), flags=re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +63,26 @@ def test_als_beats_popularity_with_an_interval_above_zero(found):
     (low,) = found.read(METRICS, "stage = 'recommend' AND metric = 'ndcg@10 als - popularity low'").collect()
 
     assert low.value > 0
+
+
+def test_the_level_of_the_probabilities_is_right_too(found, synthetic_shop):
+    """On average as likely as the generator's own, to a tenth."""
+    truth = synthetic_shop.truth("users").select("user_id", F.col("probability").alias("truth"))
+    pairs = found.read(PROPENSITIES).join(truth, on="user_id", how="inner")
+    means = pairs.agg(F.avg("probability").alias("said"), F.avg("truth").alias("truth")).first()
+
+    assert means.said == pytest.approx(means.truth, rel=0.1)
+
+
+def test_ten_questions_of_the_readme_are_answered(found):
+    assert len(QUESTIONS) == 10
+    answers = {number: query_lake(found.lake, sql.strip(), "csv") for number, sql in enumerate(QUESTIONS, start=1)}
+
+    assert [number for number, answer in answers.items() if len(answer.splitlines()) < 2] == []
+
+
+def test_the_summary_shows_segments_users_and_baselines(found):
+    said = summary(found.lake)
+
+    for part in ("Champions", "bought last", "buys_30d", "popularity", "recency", "base_rate", "rows_in"):
+        assert part in said

@@ -1,6 +1,10 @@
-"""The base of every settings object."""
+"""The base of every settings object, and kinds of values that several share."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]  # a whole number of 32 bits that is not negative
 
 
 class Params(BaseModel):

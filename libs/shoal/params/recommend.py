@@ -1,10 +1,10 @@
 """How items are recommended."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from shoal.params.base import Params
+from shoal.params.base import Params, Seed
 
 
 class RecommendParams(Params):
@@ -14,14 +14,23 @@ class RecommendParams(Params):
     top_n: int = Field(ge=1, le=1000, description="items per user")
     active_days: int = Field(ge=1, description="users without an event in this many days get no list")
     exclude_owned: bool = Field(description="true: never what the user already bought")
-    weights: dict[str, float] = Field(min_length=1, description="strength of each column of user_item_days")
+    weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        min_length=1, description="strength of each column of user_item_days; 0 leaves it out"
+    )
     half_life_days: float = Field(gt=0, description="an event this old counts half")
     rank: int = Field(ge=1, le=512, description="length of the factors")
     max_iter: int = Field(ge=1, description="iterations of ALS")
     reg: float = Field(ge=0, description="penalty on the factors")
     alpha: float = Field(gt=0, description="confidence per unit of strength")
-    seed: int = Field(description="same seed and data, same factors")
+    seed: Seed = Field(description="same seed and data, same factors")
     min_interactions: int = Field(ge=1, description="fewer user-item pairs: popularity stands in")
     popularity_days: int = Field(ge=1, description="days before as_of whose buyers make an item popular")
     test_days: int = Field(ge=1, description="days before as_of that are held out to measure quality")
     k: int = Field(ge=1, description="length of the list at which quality is measured")
+
+    @field_validator("weights")
+    @classmethod
+    def _some_weight(cls, weights: dict[str, float]) -> dict[str, float]:
+        if not any(weights.values()):
+            raise ValueError("at least one must be above 0, got only 0")
+        return weights

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from shoal.params.base import Params
+from shoal.params.base import Params, Seed
 
 
 class SegmentParams(Params):
@@ -14,7 +14,7 @@ class SegmentParams(Params):
     k: int | Literal["auto"] = Field(description="number of segments, or auto to choose within k_range")
     k_range: tuple[int, int] = Field(strict=False, description="least and greatest k that auto may choose")
     inputs: tuple[str, ...] = Field(strict=False, min_length=1, description="columns of features.users")
-    seed: int = Field(description="same seed and data, same segments")
+    seed: Seed = Field(description="same seed and data, same segments")
     max_iter: int = Field(ge=1, description="iterations of KMeans")
     min_users_per_segment: int = Field(ge=1, description="fewer buyers than k times this: fewer segments")
 

@@ -6,6 +6,7 @@ from typing import Literal
 from shoal.tables import Rule, Table, bronze
 
 Form = Literal["text", "integer", "decimal", "time"]
+ISO_DATE = "^[0-9]{4}-"  # how a time must begin: Spark would read a bare clock as one of today
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ class Feed:
         ]
 
 
+def time_of(name: str) -> str:
+    """SQL that reads a time from its text form; null where it is none."""
+    return f"CASE WHEN {name} RLIKE '{ISO_DATE}' THEN try_cast({name} AS TIMESTAMP) END"
+
+
 def _form_rules(column: RawColumn) -> list[Rule]:
     value = f"raw.{column.name}"
     match column.form:
@@ -75,7 +81,7 @@ def _form_rules(column: RawColumn) -> list[Rule]:
             return [
                 Rule(
                     f"{column.name} is a time",
-                    f"{value} IS NULL OR try_cast({value} AS TIMESTAMP) IS NOT NULL",
+                    f"{value} IS NULL OR {time_of(value)} IS NOT NULL",
                 )
             ]
         case "text":

@@ -1,5 +1,6 @@
 """Finding the files that an input names, on any file system Spark can reach."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -28,7 +29,7 @@ class SourceFile:
 def find_files(spark: SparkSession, path: str) -> list[SourceFile]:
     """Every file that a path, glob or folder names, in order of its name; of a Delta table its latest version.
 
-    Files whose name begins with ``.`` or ``_`` are not data.
+    Files whose name begins with ``.`` or ``_`` are not data, unless the path is their own.
 
     Raises:
         ConfigError: nothing is there.
@@ -37,23 +38,24 @@ def find_files(spark: SparkSession, path: str) -> list[SourceFile]:
     jvm: Any = spark._jvm
     place = jvm.org.apache.hadoop.fs.Path(path)
     fs = place.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf())
-    if fs.exists(jvm.org.apache.hadoop.fs.Path(place, "_delta_log")):
-        return [_delta_table(spark, path)]
-    roots = fs.globStatus(place) or []
+    exists = fs.exists(place)
+    # A name that is there means itself, also where it has the signs of a glob.
+    roots = [fs.getFileStatus(place)] if exists else _data(fs.globStatus(place) or [])
     found = sorted((f for root in roots for f in _below(fs, root)), key=lambda s: str(s.getPath().toString()))
     if not found:
         globbed = any(sign in path for sign in "*?[{")
-        what = "matches no file" if globbed else "holds no file" if len(roots) else "does not exist"
+        what = "holds no file" if exists else "matches no file" if globbed else "does not exist"
         raise ConfigError(f"input {path} {what}")
-    problems = [f"{_name(s)}: is empty (0 bytes)" for s in found if s.getLen() == 0]
+    files = [s for s in found if not s.isDirectory()]
+    problems = [f"{_name(s)}: is empty (0 bytes)" for s in files if s.getLen() == 0]
     problems += [
         f"{_name(s)}: cannot tell its format; known endings are {', '.join(FORMATS)}"
-        for s in found
+        for s in files
         if format_of(_name(s)) is None
     ]
     if problems:
         raise DataError(bulleted(f"cannot ingest {path}:", problems))
-    return [_source_file(jvm, fs, status) for status in found]
+    return [_delta_table(spark, _name(s)) if s.isDirectory() else _source_file(jvm, fs, s) for s in found]
 
 
 def _source_file(jvm: Any, fs: Any, status: Any) -> SourceFile:
@@ -68,22 +70,29 @@ def _source_file(jvm: Any, fs: Any, status: Any) -> SourceFile:
 
 
 def _delta_table(spark: SparkSession, path: str) -> SourceFile:
-    table = f"delta.`{path}`"
+    table = f"delta.`{path.replace('`', '``')}`"
     latest = spark.sql(f"DESCRIBE HISTORY {table} LIMIT 1").first()
     detail = spark.sql(f"DESCRIBE DETAIL {table}").first()
     assert latest is not None, "a Delta table has a history"
     assert detail is not None, "a Delta table has a detail"
     modified = latest["timestamp"].astimezone(UTC)
     content = f"{detail['id']}@{latest['version']}"
-    name = f"{path.rstrip('/')}@v{latest['version']}"
+    name = f"{path}@v{latest['version']}"
     return SourceFile(name, "delta", int(detail["sizeInBytes"]), modified, content)
 
 
 def _below(fs: Any, status: Any) -> list[Any]:
+    """The files below; the folder of a Delta table counts as one."""
     if not status.isDirectory():
         return [status]
-    children = [c for c in fs.listStatus(status.getPath()) if c.getPath().getName()[0] not in "._"]
-    return [file for child in children for file in _below(fs, child)]
+    children = list(fs.listStatus(status.getPath()))
+    if any(child.getPath().getName() == "_delta_log" for child in children):
+        return [status]
+    return [file for child in _data(children) for file in _below(fs, child)]
+
+
+def _data(statuses: Iterable[Any]) -> list[Any]:
+    return [status for status in statuses if status.getPath().getName()[0] not in "._"]
 
 
 def _name(status: Any) -> str:

@@ -6,9 +6,11 @@ from typing import Literal
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+from pyspark.sql.types import TimestampType
 
 from shoal.sources.feed import Feed
 from shoal.tables import EVENTS, Rule
+from shoal.tables import Column as Declared
 from shoal.tables.vocabulary import MONEY
 
 # Given by ingest and validate themselves, so that no row can break a rule about them.
@@ -41,9 +43,7 @@ def candidate_events(raw: DataFrame, feed: Feed, shop: Shop, *, duplicate_lines:
     mapped = rows.select(
         "raw", "source_file", "position", "batch_id", "delivered_at", "extra", F.col("_id").alias("event_id"),
         *(
-            F.expr(_filled(feed.mapping[c.name], feed, shop)).cast(c.type).alias(c.name)
-            if c.name in feed.mapping
-            else F.lit(None).cast(c.type).alias(c.name)
+            _mapped(feed, shop, c)
             for c in EVENTS.columns
             if c.name not in {*GIVEN, "extra", "amount_base"} - {"is_deleted"}
         ),
@@ -80,6 +80,25 @@ def currency_of(feed: Feed) -> Column:
     return F.upper(F.trim("currency"))
 
 
+def main_currency(raw: DataFrame, feed: Feed) -> str | None:
+    """The currency of a feed, else the one that most of its rows name; ties by name."""
+    if feed.currency is not None:
+        return feed.currency
+    named = raw.select(currency_of(feed).alias("currency")).where(F.col("currency").rlike("^[A-Z]{3}$"))
+    top = named.groupBy("currency").count().orderBy(F.desc("count"), "currency").first()
+    return None if top is None else str(top["currency"])
+
+
+def _mapped(feed: Feed, shop: Shop, column: Declared) -> Column:
+    if column.name not in feed.mapping:
+        return F.lit(None).cast(column.type).alias(column.name)
+    value = F.expr(_filled(feed.mapping[column.name], feed, shop)).cast(column.type)
+    if isinstance(column.type, TimestampType):
+        # Python holds the years 1 to 9999; a year is left at either end for zones.
+        value = F.when(F.year(value).between(2, 9998), value)
+    return value.alias(column.name)
+
+
 def _filled(expression: str, feed: Feed, shop: Shop) -> str:
     currency = f"'{shop.currency}'" if shop.currency else "CAST(NULL AS STRING)"
     return expression.replace("$zone", f"'{feed.time_zone}'").replace("$currency", currency)
@@ -106,8 +125,9 @@ def _order_id() -> Column:
 
 
 def _content_hash(feed: Feed) -> Column:
-    """A hash of what the event says; rows that could not be read also say what they came as."""
+    """A hash of what the event says; rows that could not be read also say what they came as, from whatever file."""
     columns = [c.name for c in EVENTS.columns if c.name in {*feed.mapping, "order_id"}]
-    unread = F.when(F.col("event_time").isNull() | F.col("event_type").isNull(), F.to_json("raw"))
+    came = F.to_json(F.struct(*(F.col(f"raw.`{column.name}`") for column in feed.columns), "raw.malformed"))
+    unread = F.when(F.col("event_time").isNull() | F.col("event_type").isNull(), came)
     said = F.to_json(F.struct(*columns, F.array_sort(F.map_entries("extra")).alias("extra"), unread.alias("raw")))
     return F.substring(F.sha2(said, 256), 1, _ID_LENGTH)

@@ -1,6 +1,6 @@
 """UCI Online Retail: the invoice lines of a British gift shop."""
 
-from shoal.sources.feed import Feed, RawColumn
+from shoal.sources.feed import Feed, RawColumn, time_of
 from shoal.tables import Rule
 
 _CODE = "upper(trim(StockCode))"
@@ -21,11 +21,11 @@ ONLINE_RETAIL = Feed(
     mapping={
         "event_type": """CASE WHEN trim(InvoiceNo) RLIKE '^[Cc]' THEN 'return'
                               WHEN trim(InvoiceNo) RLIKE '^[0-9]' THEN 'purchase' END""",
-        "event_time": "to_utc_timestamp(try_cast(InvoiceDate AS TIMESTAMP), $zone)",
+        "event_time": f"to_utc_timestamp({time_of('InvoiceDate')}, $zone)",
         "user_id": "trim(CustomerID)",
         "item_id": "trim(StockCode)",
         "item_title": "nullif(trim(Description), '')",
-        "quantity": """CASE WHEN trim(InvoiceNo) RLIKE '^[Cc]' THEN try_cast(-try_cast(Quantity AS BIGINT) AS INT)
+        "quantity": """CASE WHEN trim(InvoiceNo) RLIKE '^[Cc]' THEN try_subtract(0, try_cast(Quantity AS INT))
                             ELSE try_cast(Quantity AS INT) END""",
         "unit_price": "try_cast(UnitPrice AS DECIMAL(18, 6))",
         "currency": "$currency",
@@ -57,5 +57,6 @@ ONLINE_RETAIL = Feed(
         Rule("UnitPrice > 0", "unit_price > 0"),
         Rule("Quantity is set", "raw.Quantity IS NOT NULL"),
         Rule("UnitPrice is set", "raw.UnitPrice IS NOT NULL"),
+        Rule("Quantity fits", "quantity IS NOT NULL OR try_cast(raw.Quantity AS BIGINT) IS NULL"),
     ),
 )

@@ -1,6 +1,8 @@
 """Files of every format as rows of bronze: the feed's columns as text, and where each row came from."""
 
 import csv
+import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from py4j.protocol import Py4JJavaError
@@ -16,6 +18,7 @@ from shoal.sources.text_form import text_form
 
 UNREADABLE = (PySparkException, Py4JJavaError)  # Spark's own exceptions reach Python in either form
 _TEXT_MAP = "map<string,string>"
+_EXTRA = RawColumn("", "text", "a column that the feed does not declare")
 _HEADER_LINES = 1000  # JSON lines that are read to learn which columns there are
 
 
@@ -43,21 +46,20 @@ def check_columns(spark: SparkSession, feed: Feed, files: Sequence[SourceFile]) 
 def raw_rows(spark: SparkSession, feed: Feed, files: Sequence[SourceFile], batch_id: str) -> DataFrame:
     """Rows of ``bronze.<feed>``: every row of every file.
 
-    Files of the same format and header are read together. A text row that does not fit its header is kept
+    Files of the same format and layout are read together. A text row that does not fit its header is kept
     whole in ``malformed``.
     """
     layouts: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for file in files:
-        layouts.setdefault((file.format, tuple(_columns_of(spark, file))), []).append(file.path)
-    parts = [_READERS[form](spark, feed, paths, columns) for (form, columns), paths in layouts.items()]
+        layouts.setdefault((file.format, _layout(spark, file)), []).append(file.path)
+    parts = [_READERS[form](spark, feed, paths) for (form, _), paths in layouts.items()]
     rows = parts[0]
     for part in parts[1:]:
         rows = rows.unionByName(part)
     times = spark.createDataFrame(
         [(file.path, file.modified_at) for file in files], "source_file string, delivered_at timestamp"
     )
-    placed = rows.withColumn("source_file", _plain_path("source_file"))
-    delivered = placed.join(F.broadcast(times), on="source_file", how="left")
+    delivered = rows.join(F.broadcast(times), on="source_file", how="left")
     return feed.table.select(delivered.withColumn("batch_id", F.lit(batch_id)))
 
 
@@ -67,8 +69,9 @@ def first_line(error: Exception) -> str:
     return (said.strip().splitlines() or [type(error).__name__])[0][:200]
 
 
-def _csv_rows(spark: SparkSession, feed: Feed, paths: list[str], columns: Sequence[str]) -> DataFrame:
-    schema = StructType([StructField(name, StringType()) for name in [*columns, "_malformed"]])
+def _csv_rows(spark: SparkSession, feed: Feed, paths: list[str]) -> DataFrame:
+    header = _csv_header(spark, paths[0])  # files of one layout share it
+    schema = StructType([StructField(name, StringType()) for name in [*header, "_malformed"]])
     lines = (
         spark.read.schema(schema)
         .option("header", True)
@@ -76,38 +79,48 @@ def _csv_rows(spark: SparkSession, feed: Feed, paths: list[str], columns: Sequen
         .option("columnNameOfCorruptRecord", "_malformed")
         .option("multiLine", feed.multi_line)
         .option("escape", '"')
-        .csv(paths)
+        .csv([_literal(path) for path in paths])
     )
     numbered, line = _numbered(lines, first=2)  # the header is line 1
-    return _as_bronze(feed, numbered, columns, F.col("_malformed"), line)
+    extra = _undeclared(feed, lines, header)
+    return _as_bronze(feed, numbered, extra, F.col("_malformed"), _plain_path("_block.file_path"), line)
 
 
-def _json_rows(spark: SparkSession, feed: Feed, paths: list[str], columns: Sequence[str]) -> DataFrame:
-    numbered, line = _numbered(spark.read.text(paths), first=1)
-    known = {column.name for column in feed.columns}
+def _json_rows(spark: SparkSession, feed: Feed, paths: list[str]) -> DataFrame:
+    numbered, line = _numbered(spark.read.text([_literal(path) for path in paths]), first=1)
     rows = (
         numbered.withColumn("_position", line)
         .where(F.trim("value") != "")
         .withColumn("_row", F.from_json("value", _TEXT_MAP))
         .withColumn("_malformed", F.when(F.col("_row").isNull(), F.col("value")))
-        .select("*", *(F.col("_row").getItem(name).alias(name) for name in sorted({*columns} | known)))
     )
-    return _as_bronze(feed, rows, columns, F.col("_malformed"), F.col("_position"))
+    # Every line may have other keys: they stay in the map, where they meet no name of ours.
+    known = [column.name for column in feed.columns]
+    named = rows.select(
+        "_row", "_malformed", "_block", "_position", *(F.col("_row").getItem(name).alias(name) for name in known)
+    )
+    others = F.map_filter(F.coalesce("_row", _empty_map()), lambda name, _: ~name.isin(known))
+    extra = F.transform_values(others, lambda _, value: text_form(value, _EXTRA))
+    return _as_bronze(feed, named, extra, F.col("_malformed"), _plain_path("_block.file_path"), F.col("_position"))
 
 
-def _parquet_rows(spark: SparkSession, feed: Feed, paths: list[str], columns: Sequence[str]) -> DataFrame:
-    return _stored_rows(feed, spark.read.parquet(*paths), columns, F.col("_metadata.file_path"))
+def _parquet_rows(spark: SparkSession, feed: Feed, paths: list[str]) -> DataFrame:
+    rows = spark.read.parquet(*(_literal(path) for path in paths))
+    located = rows.select(
+        "*", F.col("_metadata.file_path").alias("_file"), F.col("_metadata.row_index").alias("_position")
+    )
+    return _stored_rows(feed, located, rows.columns, _plain_path("_file"))
 
 
-def _delta_rows(spark: SparkSession, feed: Feed, paths: list[str], columns: Sequence[str]) -> DataFrame:
+def _delta_rows(spark: SparkSession, feed: Feed, paths: list[str]) -> DataFrame:
     (path,) = paths
-    folder, _, version = path.rpartition("@v")
-    rows = spark.read.format("delta").option("versionAsOf", version).load(folder)
-    # Rows are numbered by (file, row) inside the table; the table at its version is what was delivered.
-    return _stored_rows(feed, rows, columns, F.lit(path))
+    rows = _delta_table(spark, path)
+    # The table at its version is what was delivered: its rows are numbered through all of its files.
+    numbered, index = _numbered(rows, first=0, through=True)
+    return _stored_rows(feed, numbered.withColumn("_position", index), rows.columns, F.lit(path))
 
 
-_READERS: dict[str, Callable[[SparkSession, Feed, list[str], Sequence[str]], DataFrame]] = {
+_READERS: dict[str, Callable[[SparkSession, Feed, list[str]], DataFrame]] = {
     "csv": _csv_rows,
     "json": _json_rows,
     "parquet": _parquet_rows,
@@ -116,51 +129,74 @@ _READERS: dict[str, Callable[[SparkSession, Feed, list[str], Sequence[str]], Dat
 
 
 def _stored_rows(feed: Feed, rows: DataFrame, columns: Sequence[str], file: Column) -> DataFrame:
-    located = rows.select("*", file.alias("_file"), F.col("_metadata.row_index").alias("_index"))
     # A row group is read by one task; every core shall shape and write its values.
-    located = located.repartition(F.col("_index"))
-    return _as_bronze(feed, located, columns, F.lit(None).cast("string"), F.col("_index"))
+    spread = rows.repartition(F.col("_position"))
+    extra = _undeclared(feed, rows, columns)
+    return _as_bronze(feed, spread, extra, F.lit(None).cast("string"), file, F.col("_position"))
 
 
-def _numbered(lines: DataFrame, first: int) -> tuple[DataFrame, Column]:
-    """Rows of text files with ``_file``, and the expression of their line number.
+def _numbered(lines: DataFrame, first: int, *, through: bool = False) -> tuple[DataFrame, Column]:
+    """Rows of files with ``_block``, the part of a file that they were in, and the expression of their number.
 
-    Tasks read blocks of files, each in order: a row's line is its place in its block after the rows of the
-    blocks before. One small row per block is shared out; blank lines of a CSV are not counted.
+    Tasks read blocks of files, each in order: a row's number is its place in its block after the rows of the
+    blocks before, in its file or, with ``through``, in all files. One small row per block is shared out; blank
+    lines of a CSV are not counted.
     """
     placed = lines.select(
         "*",
-        F.col("_metadata.file_path").alias("_file"),
-        F.col("_metadata.file_block_start").alias("_block"),
+        F.struct("_metadata.file_path", "_metadata.file_block_start").alias("_block"),
         F.monotonically_increasing_id().alias("_order"),
     )
-    blocks = placed.groupBy("_file", "_block").agg(F.min("_order").alias("_first"), F.count("*").alias("_rows"))
-    before = Window.partitionBy("_file").orderBy("_block").rowsBetween(Window.unboundedPreceding, -1)
-    starts = blocks.select(
-        "_file", "_block", "_first", F.coalesce(F.sum("_rows").over(before), F.lit(0)).alias("_before")
-    )
-    numbered = placed.join(F.broadcast(starts), on=["_file", "_block"], how="inner")
+    blocks = placed.groupBy("_block").agg(F.min("_order").alias("_first"), F.count("*").alias("_rows"))
+    together = [] if through else ["_block.file_path"]
+    before = Window.partitionBy(*together).orderBy("_block").rowsBetween(Window.unboundedPreceding, -1)
+    starts = blocks.select("_block", "_first", F.coalesce(F.sum("_rows").over(before), F.lit(0)).alias("_before"))
+    numbered = placed.join(F.broadcast(starts), on="_block", how="inner")
     return numbered, F.col("_before") + F.col("_order") - F.col("_first") + first
 
 
-def _as_bronze(feed: Feed, rows: DataFrame, columns: Sequence[str], malformed: Column, position: Column) -> DataFrame:
+def _undeclared(feed: Feed, rows: DataFrame, columns: Sequence[str]) -> Column:
+    """The columns that the feed does not declare, as a map."""
+    known = {column.name for column in feed.columns}
+    others = [(name, rows.schema[name].dataType) for name in columns if name not in known]
+    entries = [part for name, kind in others for part in (F.lit(name), text_form(_column(name), _EXTRA, kind))]
+    return F.create_map(*entries) if entries else _empty_map()
+
+
+def _empty_map() -> Column:
+    return F.create_map().cast(_TEXT_MAP)
+
+
+def _as_bronze(
+    feed: Feed, rows: DataFrame, extra: Column, malformed: Column, file: Column, position: Column
+) -> DataFrame:
     types = {field.name: field.dataType for field in rows.schema}
-    known = [column.name for column in feed.columns]
-    others = [RawColumn(name, "text", "") for name in columns if name not in known]
-    entries = [part for c in others for part in (F.lit(c.name), text_form(F.col(f"`{c.name}`"), c, types.get(c.name)))]
-    extra = F.create_map(*entries) if entries else F.create_map().cast(_TEXT_MAP)
     return rows.select(
         *(
-            text_form(F.col(f"`{c.name}`"), c, types[c.name]).alias(c.name)
-            if c.name in columns
+            text_form(_column(c.name), c, types[c.name]).alias(c.name)
+            if c.name in types
             else F.lit(None).cast("string").alias(c.name)
             for c in feed.columns
         ),
         F.map_filter(extra, lambda _, value: value.isNotNull()).alias("extra"),
         malformed.alias("malformed"),
-        F.col("_file").alias("source_file"),
+        file.alias("source_file"),
         position.cast("long").alias("position"),
     )
+
+
+def _layout(spark: SparkSession, file: SourceFile) -> tuple[str, ...]:
+    """What files of a format must have in common to be read together."""
+    match file.format:
+        case "csv":
+            return tuple(_csv_header(spark, file.path))
+        case "parquet":
+            fields = spark.read.parquet(_literal(file.path)).schema
+            return tuple(f"{field.name} {field.dataType.simpleString()}" for field in fields)
+        case "delta":
+            return (file.path,)
+        case _:
+            return ()  # every line says its own keys
 
 
 def _columns_of(spark: SparkSession, file: SourceFile) -> list[str]:
@@ -169,11 +205,11 @@ def _columns_of(spark: SparkSession, file: SourceFile) -> list[str]:
         case "csv":
             return _csv_header(spark, file.path)
         case "parquet":
-            return list(spark.read.parquet(file.path).columns)
+            return list(spark.read.parquet(_literal(file.path)).columns)
         case "delta":
-            return list(spark.read.format("delta").load(file.path.rpartition("@v")[0]).columns)
+            return list(_delta_table(spark, file.path).columns)
         case _:
-            lines = spark.read.text(file.path).where(F.trim("value") != "").limit(_HEADER_LINES)
+            lines = spark.read.text(_literal(file.path)).where(F.trim("value") != "").limit(_HEADER_LINES)
             keys = lines.select(F.explode(F.map_keys(F.from_json("value", _TEXT_MAP))).alias("key"))
             names = sorted(row["key"] for row in keys.distinct().collect())
             if not names:
@@ -182,11 +218,32 @@ def _columns_of(spark: SparkSession, file: SourceFile) -> list[str]:
 
 
 def _csv_header(spark: SparkSession, path: str) -> list[str]:
-    first = spark.read.text(path).first()
+    first = spark.read.text(_literal(path)).first()
     line = "" if first is None else str(first["value"]).lstrip("\ufeff").rstrip("\r")
     if "\x00" in line or "\ufffd" in line:
         raise ValueError("its first line is not text in UTF-8")
-    return next(csv.reader([line]), [])
+    names = next(csv.reader([line]), [])
+    counts = Counter(name.lower() for name in names)  # to Spark, names that differ in case only are the same
+    twice = [repr(name) for name, count in counts.items() if count > 1]
+    if twice:
+        raise ValueError(f"its header has {', '.join(twice)} more than once")
+    return names
+
+
+def _delta_table(spark: SparkSession, path: str) -> DataFrame:
+    """The table at the version that ``folder@vVERSION`` names."""
+    folder, _, version = path.rpartition("@v")
+    return spark.read.format("delta").option("versionAsOf", version).load(folder)
+
+
+def _literal(path: str) -> str:
+    """The path with the signs of a glob escaped, which Spark would otherwise look for."""
+    return re.sub(r"([\\*?\[\]{}])", r"\\\1", path)
+
+
+def _column(name: str) -> Column:
+    """A column of any name, also with a dot or a backtick in it."""
+    return F.col(f"`{name.replace('`', '``')}`")
 
 
 def _plain_path(name: str) -> Column:

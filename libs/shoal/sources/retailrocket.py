@@ -16,7 +16,7 @@ RETAILROCKET = Feed(
     mapping={
         "event_type": """CASE trim(event) WHEN 'view' THEN 'view' WHEN 'addtocart' THEN 'cart'
                                           WHEN 'transaction' THEN 'purchase' ELSE trim(event) END""",
-        "event_time": "timestamp_millis(try_cast(timestamp AS BIGINT))",
+        "event_time": "timestamp_micros(try_multiply(try_cast(timestamp AS BIGINT), 1000L))",
         "user_id": "visitorid",
         "item_id": "itemid",
         "line_kind": "CASE WHEN trim(event) = 'transaction' THEN 'goods' END",

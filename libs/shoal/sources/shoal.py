@@ -10,8 +10,8 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from shoal.sources.feed import Feed, Form, RawColumn
-from shoal.tables import EVENTS, Column
+from shoal.sources.feed import Feed, Form, RawColumn, time_of
+from shoal.tables import EVENTS, Column, Rule
 
 # What ingest and validate add themselves.
 _ADDED = {"event_date", "amount_base", "delivered_at", "source", "batch_id", "content_hash", "extra"}
@@ -39,7 +39,7 @@ def _expression(column: Column) -> str:
         case TimestampType():
             # A time without a zone is the feed's; one with a zone says it itself.
             zoned = f"{name} RLIKE '(Z|[+-][0-9]{{2}}:?[0-9]{{2}})$'"
-            time = f"try_cast({name} AS TIMESTAMP)"
+            time = time_of(name)
             return f"CASE WHEN {zoned} THEN {time} ELSE to_utc_timestamp({time}, $zone) END"
         case MapType():
             raise AssertionError("extra is filled by ingest")
@@ -70,5 +70,6 @@ SHOAL = Feed(
     time_zone="UTC",
     currency=None,
     event_id="nullif(trim(event_id), '')",
+    rules=(Rule("quantity fits", "quantity IS NOT NULL OR try_cast(raw.quantity AS BIGINT) IS NULL"),),
     multi_line=True,  # reviews have line breaks
 )

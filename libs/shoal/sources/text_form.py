@@ -4,10 +4,13 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StringType
 
-from shoal.sources.feed import RawColumn
+from shoal.sources.feed import ISO_DATE, RawColumn
 
-ZONE = r"(Z|[+-][0-9]{2}:?[0-9]{2})$"  # how a time says its own zone
+# How a time says its own zone: Z, +01:00, +0100, or after the clock +01, UTC, Europe/London.
+ZONE = r"(Z|[+-][0-9]{2}:?[0-9]{2}|:[0-9]{2}(\.[0-9]+)?([+-][0-9]{1,2}| ?[A-Za-z][A-Za-z0-9_/+-]*))$"
+_JAVA_FLOAT = r"^-?\d\.\d+E\d+$"  # 1.2345678E7, which from_json makes of 12345678.0; Excel's 1.23E+07 has lost digits
 _EXACT = "decimal(38,10)"
+_ALL_WHOLE = 2.0**63  # the first float beyond the whole numbers of 64 bits
 
 
 def text_form(value: Column, column: RawColumn, data_type: DataType | None = None) -> Column:
@@ -22,10 +25,14 @@ def text_form(value: Column, column: RawColumn, data_type: DataType | None = Non
     if kind in {"timestamp_ntz", "date"}:
         return _iso(value.cast("timestamp"))  # the session's zone is UTC: the clock stays as it is
     text = F.to_json(value) if kind in {"struct", "map", "array"} else value.cast("string")
+    if kind in {"float", "double"}:
+        text = F.coalesce(_whole(value), text)
     text = F.when((F.trim(text) != "") & (text != "NaN"), text)
     match column.form:
         case "integer":
-            return F.regexp_replace(F.trim(text), r"^([+-]?\d+)\.0+$", "$1")
+            exact = F.when(text.rlike(_JAVA_FLOAT), text.try_cast(_EXACT).cast("string"))
+            plain = F.when(exact.rlike(r"\.0+$"), exact)
+            return F.regexp_replace(F.coalesce(plain, F.trim(text)), r"^([+-]?\d+)\.0+$", "$1")
         case "decimal":
             exact = text.try_cast(_EXACT).cast("string")
             return F.coalesce(F.regexp_replace(exact, r"\.?0+$", ""), F.trim(text))
@@ -35,10 +42,16 @@ def text_form(value: Column, column: RawColumn, data_type: DataType | None = Non
             return text
 
 
+def _whole(number: Column) -> Column:
+    """A whole number's digits and ``.0``, which from 10 million on Spark would write with an exponent."""
+    is_whole = (F.abs(number) < _ALL_WHOLE) & (F.floor(number) == number)
+    return F.when(is_whole, F.concat(number.cast("long").cast("string"), F.lit(".0")))
+
+
 def _time_form(text: Column, formats: tuple[str, ...]) -> Column:
-    zoned = F.when(text.rlike(ZONE), F.concat(_iso(text.try_cast("timestamp")), F.lit("Z")))
+    iso = _iso(F.when(text.rlike(ISO_DATE), text.try_cast("timestamp")))
     others = [_iso(F.try_to_timestamp(text, F.lit(pattern))) for pattern in formats]
-    return F.coalesce(zoned, _iso(text.try_cast("timestamp")), *others, text)
+    return F.coalesce(F.when(text.rlike(ZONE), F.concat(iso, F.lit("Z"))), iso, *others, text)
 
 
 def _iso(time: Column) -> Column:

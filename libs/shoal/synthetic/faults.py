@@ -14,10 +14,10 @@ DUPLICATE_SHARE = 0.002  # good events delivered twice, word for word
 
 @dataclass(frozen=True)
 class Fault:
-    """One way in which a row is bad: what it changes in a good row, and the rules of silver.events it breaks."""
+    """One way in which a row is bad: what it changes in a good row, and the rules it breaks."""
 
     kind: str
-    reasons: tuple[str, ...]  # names of the rules, in the order of the declaration
+    reasons: tuple[str, ...]  # names of the rules of silver.events, then of the feed
     changes: dict[str, Any] = field(default_factory=dict)  # column: value
 
 
@@ -30,8 +30,8 @@ FAULTS = (
     Fault("unknown event type", ("event_type is one of its allowed values",), {"event_type": "teleport"}),
     Fault("no event type", ("event_type is set",), {"event_type": None}),
     Fault("no item", ("item_id is set for what is done to an item",), {"item_id": None}),
-    Fault("no time", ("event_time is set", "event_date is set"), {"event_time": None}),
-    Fault("unreadable time", ("event_time is set", "event_date is set"), {"event_time": "2025-13-45T99:00:00Z"}),
+    Fault("no time", ("event_time is set",), {"event_time": None}),
+    Fault("unreadable time", ("event_time is set", "event_time is a time"), {"event_time": "2025-13-45T99:00:00Z"}),
     Fault("future time", ("event_time is not after delivered_at",), {"event_time": "2099-01-01T12:00:00Z"}),
     Fault("quantity of zero", ("quantity >= 1",), {**_LINE, "quantity": 0}),
     Fault("negative quantity", ("quantity >= 1",), {**_LINE, "quantity": -1, "unit_price": None}),

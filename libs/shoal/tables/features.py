@@ -16,7 +16,12 @@ def _count(name: str, doc: str) -> Column:
 
 
 def _money(name: str, doc: str) -> Column:
-    return Column(name, MONEY_SUM, doc + "; null without prices", low=0)
+    return Column(name, MONEY_SUM, doc + "; null where none of them has a price", low=0)
+
+
+def _spend(days: int) -> Column:
+    doc = f"purchase lines in the {days} days before as_of, shop's currency; null where spend is"
+    return Column(f"spend_{days}d", MONEY_SUM, doc, low=0)
 
 
 _DAY_COUNTS = (
@@ -114,7 +119,7 @@ USER_FEATURES = Table(
                low=0, high=1),
         Column("gap_days", DoubleType(), "mean days between days with an order; null before the second", low=0),
         *_window_counts(),
-        *(_money(f"spend_{days}d", f"purchase lines in the {days} days before as_of") for days in WINDOWS),
+        *(_spend(days) for days in WINDOWS),
         Column("is_buyer", BooleanType(), "bought at least once before as_of", required=True),
         Column("last_order_at", TimestampType(), "time of the last order, UTC; null if never bought"),
     ),

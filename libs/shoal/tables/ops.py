@@ -115,7 +115,7 @@ QUALITY = Table(
         Column("success", BooleanType(), "it held, within its tolerance", required=True),
         Column("rows", LongType(), "rows looked at", low=0),
         Column("failures", LongType(), "rows that broke it; null where it is not about rows", low=0),
-        text("observed", "the value that was judged, where it is not about rows"),
+        text("observed", "of an expectation what was found and what is allowed, in words; null for a rule"),
     ),
 )
 

@@ -94,7 +94,12 @@ EVENT_VERSIONS = Table(
     columns=(
         *EVENT_COLUMNS,
         Column("known_from", TimestampType(), "delivered_at of this version, UTC", required=True),
-        Column("known_to", TimestampType(), "delivered_at of the version that replaced it, UTC", required=True),
+        Column(
+            "known_to",
+            TimestampType(),
+            "delivered_at of the version that took its place, UTC",
+            required=True,
+        ),
     ),
     writer="validate",
 )

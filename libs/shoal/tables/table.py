@@ -46,9 +46,9 @@ class Column:
             values = ", ".join(f"'{value}'" for value in self.allowed)
             yield Rule(f"{self.name} is one of its allowed values", f"{self.name} IN ({values})")
         if self.low is not None:
-            yield Rule(f"{self.name} >= {self.low:g}", f"{self.name} >= {self.low:g}")
+            yield Rule(f"{self.name} >= {_number(self.low)}", f"{self.name} >= {_number(self.low)}")
         if self.high is not None:
-            yield Rule(f"{self.name} <= {self.high:g}", f"{self.name} <= {self.high:g}")
+            yield Rule(f"{self.name} <= {_number(self.high)}", f"{self.name} <= {_number(self.high)}")
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,11 @@ class Table:
         if problems:
             raise SchemaError(self.name, problems)
         return rows.select(*self.names)
+
+
+def _number(bound: float) -> str:
+    """A limit as SQL writes it, without an exponent where it is whole."""
+    return str(int(bound)) if bound == int(bound) else repr(bound)
 
 
 def _plain(data_type: DataType) -> str:

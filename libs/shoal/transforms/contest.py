@@ -5,12 +5,15 @@ arrival. A version is what an event says: its ``content_hash``. The same version
 though its later delivery counts in the contest.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.window import WindowSpec
 
+from shoal.frames import persisted
 from shoal.tables import EVENT_VERSIONS, EVENTS, REJECTED_EVENTS
 
 # Of a plan: rows that change what silver.events says, new ones and those they replace.
@@ -34,8 +37,20 @@ class Contest:
     rejected: DataFrame  # rows of silver.rejected_events
 
 
+@contextmanager
+def planned(judged: DataFrame, current: DataFrame, versions: DataFrame, rejected: DataFrame) -> Iterator[DataFrame]:
+    """:func:`plan_contest` with its parts kept, for as long as the plan is read again and again."""
+    lake = (current, versions, rejected)
+    with persisted(judged) as rows, persisted(_contested(rows, *lake)) as contested:
+        contested.count()  # once it is there, joins know its size
+        with persisted(_fought(rows, *lake, contested)) as fought:
+            yield _alone(rows, contested).unionByName(fought)
+
+
 def plan_contest(judged: DataFrame, current: DataFrame, versions: DataFrame, rejected: DataFrame) -> DataFrame:
-    """Every candidate beside what the lake knows of its event, and who wins; one shuffle, by event.
+    """Every candidate beside what the lake knows of its event, and who wins.
+
+    Most events are told once and by nobody before: they need no contest, and only their ids are shuffled.
 
     Args:
         judged: candidate events with ``reasons``; empty for a good row.
@@ -52,12 +67,52 @@ def plan_contest(judged: DataFrame, current: DataFrame, versions: DataFrame, rej
         ``leads``, ``wins``: it is the best version of its event in this batch, or of all;
         ``standing_content`` and the winner's ``winner_content``, ``winner_delivered_at``, ``winner_date``.
     """
+    contested = _contested(judged, current, versions, rejected)
+    fought = _fought(judged, current, versions, rejected, contested)
+    return _alone(judged, contested).unionByName(fought)
+
+
+def _contested(judged: DataFrame, *lake: DataFrame) -> DataFrame:
+    """The ``event_id`` of which there is more than one row, a candidate among them."""
+    told = judged.select("event_id", F.lit(True).alias("is_candidate"))
+    for known in lake:
+        told = told.unionByName(known.select("event_id", F.lit(False).alias("is_candidate")))
+    rows = told.groupBy("event_id").agg(F.count(F.lit(1)).alias("rows"), F.bool_or("is_candidate").alias("is_met"))
+    return rows.where("rows > 1 AND is_met").select("event_id")
+
+
+def _alone(judged: DataFrame, contested: DataFrame) -> DataFrame:
+    """The plan of the candidates that meet no other row: each wins, if it is good."""
+    good = F.size("reasons") == 0
+    winner = {
+        "winner_delivered_at": F.col("delivered_at"),
+        "winner_content": F.col("content_hash"),
+        "winner_date": F.col("event_date"),
+    }
+    return judged.join(contested, on="event_id", how="left_anti").select(
+        "*",
+        F.lit("candidate").alias("kind"),
+        good.alias("is_good"),
+        F.lit(False).alias("is_known"),
+        F.lit(True).alias("is_first"),
+        F.lit(True).alias("leads"),
+        good.alias("wins"),
+        F.lit(None).cast("string").alias("standing_content"),
+        *(value.alias(name) for name, value in winner.items()),
+    )
+
+
+def _fought(
+    judged: DataFrame, current: DataFrame, versions: DataFrame, rejected: DataFrame, contested: DataFrame
+) -> DataFrame:
+    """The plan of the events that have several rows."""
     marks = ["event_id", "content_hash"]
     everyone = (
         _kind(judged.withColumn("is_good", F.size("reasons") == 0), "candidate")
         .unionByName(_kind(current.withColumn("is_good", F.lit(True)), "standing"), allowMissingColumns=True)
         .unionByName(_kind(versions.select(*marks, F.lit(True).alias("is_good")), "mark"), allowMissingColumns=True)
         .unionByName(_kind(rejected.select(*marks, F.lit(False).alias("is_good")), "mark"), allowMissingColumns=True)
+        .join(contested, on="event_id", how="left_semi")
         .repartition("event_id")
     )
     candidate, standing = F.col("kind") == "candidate", F.col("kind") == "standing"

@@ -10,17 +10,17 @@ from shoal.tables.vocabulary import MONEY_SUM
 def orders(events: DataFrame) -> DataFrame:
     """Summarise purchase lines by order.
 
-    What depends on a cut (what came back later, the order's number in the user's row) is not kept here.
+    What depends on a cut (what came back later, the order's number in the user's row) is not kept here. An order
+    belongs to the user of its first line that has one, and began with that line.
 
     Returns:
         Rows of ``silver.orders``; an order without any purchase left has none.
     """
     goods = F.col("line_kind") == "goods"
     lines = events.where("event_type = 'purchase' AND NOT is_deleted AND order_id IS NOT NULL")
+    first = F.min(F.struct(F.col("user_id").isNull(), "event_time", "event_id", "user_id", "event_date"))
     summed = lines.groupBy("order_id").agg(
-        F.min("user_id").alias("user_id"),
-        F.min("event_time").alias("ordered_at"),
-        F.min("event_date").alias("order_date"),
+        first.alias("first"),
         F.count("*").alias("lines"),
         F.sum(F.when(goods, F.col("quantity"))).alias("pieces"),
         F.sum("amount_base").cast(MONEY_SUM).alias("gross"),
@@ -29,7 +29,15 @@ def orders(events: DataFrame) -> DataFrame:
         _latest("channel").alias("channel"),
         _latest("region").alias("region"),
     )
-    return ORDERS.select(summed)
+    return ORDERS.select(
+        summed.withColumns(
+            {
+                "user_id": F.col("first.user_id"),
+                "ordered_at": F.col("first.event_time"),
+                "order_date": F.col("first.event_date"),
+            }
+        )
+    )
 
 
 def items(events: DataFrame) -> DataFrame:
@@ -43,14 +51,14 @@ def items(events: DataFrame) -> DataFrame:
     """
     named = events.where("NOT is_deleted AND item_id IS NOT NULL")
     sold = F.col("event_type") == "purchase"
-    other = F.sum(F.when(F.col("line_kind") != "goods", 1).otherwise(0))
-    goods = F.sum(F.when(F.coalesce(F.col("line_kind"), F.lit("goods")) == "goods", 1).otherwise(0))
+    line = F.col("event_type").isin("purchase", "return")
+    is_goods = F.coalesce(F.col("line_kind"), F.lit("goods")) == "goods"
     described = named.groupBy("item_id").agg(
         F.col("item_id").alias("item_group_id"),
         _latest("item_title").alias("title"),
         _latest("category").alias("category"),
         _latest("brand").alias("brand"),
-        (goods > other).alias("recommendable"),
+        (F.count_if(line & is_goods) >= F.count_if(line & ~is_goods)).alias("recommendable"),
         F.max_by("unit_price", F.when(sold & F.col("unit_price").isNotNull(), _moment())).alias("price"),
         F.min("event_date").alias("valid_from"),
         F.lit(None).cast("date").alias("valid_to"),

@@ -40,7 +40,7 @@ def user_features(days: DataFrame, item_days: DataFrame, users: DataFrame, *, as
         .fillna(0, subset=["distinct_items", "distinct_items_viewed"])
     )
     named = everyone.withColumn("run_id", F.lit(run_id)).withColumn("as_of", F.lit(as_of))
-    return USER_FEATURES.select(named.select("*", *(c.alias(n) for n, c in _derived(as_of).items())))
+    return USER_FEATURES.select(named.withColumns(_derived(as_of)))
 
 
 def _sums(as_of: date) -> list[Column]:
@@ -100,4 +100,6 @@ def _derived(as_of: date) -> dict[str, Column]:
         "return_rate": F.when(F.col("pieces") > 0, F.least(F.lit(1.0), F.col("returned_pieces") / F.col("pieces"))),
         "gap_days": F.when(F.col("order_days") > 1, order_span / (F.col("order_days") - 1)),
         "is_buyer": F.col("frequency") > 0,
+        # Who has bought at a price spent 0 in a window without a purchase; who never has, nothing is known of.
+        **{f"spend_{days}d": F.when(spend.isNotNull(), F.coalesce(f"spend_{days}d", nothing)) for days in WINDOWS},
     }

@@ -1,7 +1,6 @@
 """Examples at a cut -> a fitted and calibrated model."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
@@ -12,6 +11,7 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
+from shoal.frames import persisted
 from shoal.models.propensity.bins import bins_of, logit_of, platt
 from shoal.models.propensity.model import (
     IDENTITY,
@@ -43,16 +43,6 @@ class Examples:
     def rate(self) -> float:
         """Share of users who did it; 0 without users."""
         return self.positives / self.users if self.users else 0.0
-
-
-@contextmanager
-def persisted(rows: DataFrame) -> Iterator[DataFrame]:
-    """Keep rows for as long as they are used."""
-    kept = rows.persist()
-    try:
-        yield kept
-    finally:
-        kept.unpersist()
 
 
 def fit(examples: Examples, params: PropensityParams) -> tuple[PropensityModel, bool] | None:

@@ -19,8 +19,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import NumericType
 
 from shoal.errors import ConfigError, bulleted
+from shoal.frames import persisted
 from shoal.models.metric import Metric
-from shoal.models.propensity.fitting import Examples, calibrate, fit, persisted
+from shoal.models.propensity.fitting import Examples, calibrate, fit
 from shoal.models.propensity.measuring import measure, unmeasured
 from shoal.models.propensity.model import BASE_RATE, LOGISTIC_REGRESSION, PropensityModel
 from shoal.params import PropensityParams

@@ -7,8 +7,8 @@ from operator import add
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from shoal.frames import persisted
 from shoal.models.propensity.bins import WIDEST, logit_of
-from shoal.models.propensity.fitting import persisted
 from shoal.models.propensity.learning import Learned
 from shoal.models.propensity.model import LOGISTIC_REGRESSION, PropensityModel
 

@@ -1,0 +1,37 @@
+"""The columns that settings name, checked against the declared tables."""
+
+from collections.abc import Iterable
+
+from shoal.config.settings import Config
+from shoal.config.wording import did_you_mean, refusal
+
+
+def check_columns(config: Config) -> None:
+    """Check the columns that settings name against the declared tables; needs pyspark, but starts no Spark.
+
+    Raises:
+        ConfigError: inputs that are no numeric column of ``features.users`` or are named twice, and weights
+            of what is no count of ``features.user_item_days``; all are listed.
+    """
+    from pyspark.sql.types import LongType, NumericType
+
+    from shoal.tables import USER_FEATURES, USER_ITEM_DAYS
+
+    numbers = [c.name for c in USER_FEATURES.columns if isinstance(c.type, NumericType)]
+    counts = [c.name for c in USER_ITEM_DAYS.columns if isinstance(c.type, LongType)]
+    problems = []
+    for section, entries in (("segments", config.segments), ("propensity", config.propensity)):
+        for name, entry in entries.items():
+            at = f"{section}.{name}.inputs"
+            twice = sorted({column for column in entry.inputs if entry.inputs.count(column) > 1})
+            problems += [f"{at}: {column} is named twice" for column in twice]
+            problems += _no_columns(at, entry.inputs, numbers, "numeric column of features.users")
+    for name, liked in config.recommend.items():
+        at = f"recommend.{name}.weights"
+        problems += _no_columns(at, liked.weights, counts, "count column of features.user_item_days")
+    if problems:
+        raise refusal(problems)
+
+
+def _no_columns(at: str, names: Iterable[str], known: list[str], kind: str) -> list[str]:
+    return [f"{at}: {name} is no {kind}{did_you_mean(name, known)}" for name in names if name not in known]

@@ -1,0 +1,99 @@
+"""The views ``gold.current_*``: each is one filter of its table on the current release.
+
+In a catalog, publish creates them once, and they never change. Where the lake is a folder there is no catalog:
+``shoal sql`` opens them in its own session, and :func:`statements` prints them for other readers.
+"""
+
+import json
+
+from shoal.errors import ConfigError
+from shoal.lake import Lake
+from shoal.tables import BATCHES, FEATURES, GOLD, METRICS, QUALITY, RELEASES, RUNS, SILVER, Table
+
+_LAYERS = ("silver", "features", "gold", "ops")
+_SHOWN = (*SILVER, *FEATURES, *GOLD, BATCHES, RUNS, QUALITY, METRICS, RELEASES)
+_SQL = {  # how a dialect names a table by its path; {layer}, {name} and {path} are filled in
+    "spark": "CREATE OR REPLACE VIEW {layer}.{name} AS SELECT * FROM delta.`{path}`",
+    "databricks": "CREATE OR REPLACE VIEW {layer}.{name} AS SELECT * FROM delta.`{path}`",
+    "duckdb": "CREATE OR REPLACE VIEW {layer}.{name} AS SELECT * FROM delta_scan('{path}')",
+    "trino": "CALL delta.system.register_table(schema_name => '{layer}', table_name => '{name}', "
+    "table_location => '{path}')",
+}
+DIALECTS = (*_SQL, "polars")
+
+
+def statements(lake: Lake, dialect: str) -> list[str]:
+    """What opens the tables of a folder under their own names, and the views on them, in another reader.
+
+    Tables that do not exist yet are left out.
+
+    Raises:
+        ConfigError: the lake is in a catalog, which has the tables and views already.
+    """
+    if lake.is_in_catalog:
+        raise ConfigError(f"{lake.location} has its views in the catalog: {_view_name(lake, GOLD[0])} and the like")
+    there = [table for table in _SHOWN if lake.exists(table)]
+    if dialect == "polars":
+        return [_polars(lake, there)]
+    opened = [
+        _SQL[dialect].format(layer=table.layer, name=_short(table), path=lake.path_of(table).replace("'", "''"))
+        for table in there
+    ]
+    schemas = [f"CREATE SCHEMA IF NOT EXISTS {layer}" for layer in _LAYERS]
+    return [*schemas, *opened, *_current_views(there)]
+
+
+def open_views(lake: Lake) -> None:
+    """Make the names that queries use known to this session; a catalog knows its own."""
+    if not lake.is_in_catalog:
+        for statement in statements(lake, "spark"):
+            lake.spark.sql(statement)
+
+
+def publish_views(lake: Lake) -> None:
+    """Create the views in the lake's catalog, once; a folder has none."""
+    if lake.is_in_catalog:
+        current = _current_run(lake.name_of(RELEASES))
+        for table in GOLD:
+            lake.spark.sql(
+                f"CREATE VIEW IF NOT EXISTS {_view_name(lake, table)} AS "
+                f"SELECT * FROM {lake.name_of(table)} WHERE run_id = ({current})"
+            )
+
+
+def _current_views(there: list[Table]) -> list[str]:
+    if RELEASES not in there:
+        return []
+    return [
+        f"CREATE OR REPLACE VIEW gold.current_{_short(table)} AS "
+        f"SELECT * FROM {table.name} WHERE run_id = ({_current_run(RELEASES.name)})"
+        for table in GOLD
+        if table in there
+    ]
+
+
+def _current_run(releases: str) -> str:
+    return f"SELECT max_by(run_id, seq) FROM {releases} WHERE kind <> 'archive'"
+
+
+def _view_name(lake: Lake, table: Table) -> str:
+    database = lake.name_of(table).rpartition(".")[0]
+    return f"{database}.current_{_short(table)}"
+
+
+def _polars(lake: Lake, there: list[Table]) -> str:
+    def scan(table: Table) -> str:
+        return f"pl.scan_delta({json.dumps(lake.path_of(table))})"
+
+    lines = ["import polars as pl", "", *(f"{t.name.replace('.', '_')} = {scan(t)}" for t in there)]
+    if RELEASES in there:
+        lines += [
+            "shown = ops_releases.filter(pl.col('kind') != 'archive').sort('seq').select(pl.col('run_id').last())",
+            "run_id = shown.collect().item()",
+            *(f"current_{_short(t)} = gold_{_short(t)}.filter(pl.col('run_id') == run_id)" for t in GOLD if t in there),
+        ]
+    return "\n".join(lines)
+
+
+def _short(table: Table) -> str:
+    return table.name.partition(".")[2]

@@ -1,0 +1,77 @@
+"""Corrections, deletions and moves of events that stand in silver, through real batches, in any order."""
+
+import json
+from itertools import permutations
+
+import pytest
+from published import rows
+
+from shoal.tables import BATCHES, EVENT_VERSIONS, EVENTS, ORDERS
+
+FIRST = {
+    "event_id": "e1", "event_type": "purchase", "event_time": "2025-03-01T10:00:00Z", "user_id": "ada", "item_id": "i1",
+    "quantity": 1, "unit_price": 5, "currency": "EUR", "order_id": "o1", "updated_at": "2025-03-01T11:00:00Z",
+}  # fmt: skip
+MOVED = {
+    **FIRST, "event_time": "2025-03-05T09:00:00Z", "previous_event_time": FIRST["event_time"],
+    "updated_at": "2025-03-05T12:00:00Z",
+}  # fmt: skip
+DEARER = {**MOVED, "unit_price": 7, "updated_at": "2025-03-06T12:00:00Z"}
+# Another event in every batch, so that no batch consists of corrections only.
+OTHERS = [{**FIRST, "event_id": f"x{n}", "order_id": f"p{n}", "user_id": f"u{n}"} for n in range(3)]
+
+
+@pytest.fixture
+def deliver(shelf, tmp_path):
+    """Ingest and validate rows as one file, and so as one batch."""
+
+    def batch(*events):
+        path = tmp_path / f"{len(list(tmp_path.glob('*.jsonl')))}.jsonl"
+        path.write_text("".join(json.dumps(event) + "\n" for event in events))
+        shelf.run(("shoal", path), until="validate")
+
+    return batch
+
+
+def standing(shelf):
+    found = shelf.read(EVENTS, "event_id = 'e1'").collect()
+    return [(str(e.event_date), str(e.unit_price), e.is_deleted) for e in found]
+
+
+# Those in which an event is met on the day that it left, and before the version that moved it.
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)], ids=["as it happened", "the last one first"])
+def test_a_moved_event_stands_once_where_its_last_version_says(shelf, deliver, order):
+    versions = (FIRST, MOVED, DEARER)
+
+    for number, place in enumerate(order):
+        deliver(versions[place], OTHERS[number])
+
+    assert standing(shelf) == [("2025-03-05", "7.000000", False)]
+    (bought,) = shelf.read(ORDERS, "order_id = 'o1'").collect()
+    assert (str(bought.order_date), bought.lines, str(bought.gross)) == ("2025-03-05", 1, "7.000000")
+    assert {str(v.unit_price) for v in shelf.read(EVENT_VERSIONS).collect()} == {"5.000000"}
+    books = [(b.rows_accepted, b.rows_rejected, b.rows_duplicate) for b in shelf.read(BATCHES).collect()]
+    assert books == [(2, 0, 0)] * 3
+
+
+def test_a_deletion_takes_the_order_away(shelf, deliver):
+    deliver(FIRST, OTHERS[0])
+    deliver({**FIRST, "is_deleted": True, "updated_at": "2025-03-02T11:00:00Z"}, OTHERS[1])
+
+    assert standing(shelf) == [("2025-03-01", "5.000000", True)]
+    assert [row.order_id for row in shelf.read(ORDERS).orderBy("order_id").collect()] == ["p0", "p1"]
+
+
+@pytest.mark.slow
+def test_every_order_of_batches_is_the_same_silver(shelf_at, tmp_path):
+    versions, found = (FIRST, MOVED, DEARER), []
+    for order in permutations(range(3)):
+        name = "".join(map(str, order))
+        shelf = shelf_at(tmp_path / name)
+        for number, place in enumerate(order):
+            path = tmp_path / f"{name}-{number}.jsonl"
+            path.write_text(json.dumps(versions[place]) + "\n" + json.dumps(OTHERS[place]) + "\n")
+            shelf.run(("shoal", path), until="validate")
+        found.append([rows(shelf, table) for table in (EVENTS, ORDERS)])
+
+    assert all(one == found[0] for one in found)

@@ -1,0 +1,128 @@
+"""`shoal feed`: what people who write a feed see."""
+
+import contextlib
+import gzip
+import json
+
+import pytest
+from click.testing import CliRunner, Result
+
+from shoal.cli import shoal_command
+from shoal.lake import Lake
+from shoal.sources import FEEDS
+
+
+@pytest.fixture
+def shoal(spark, tmp_path, monkeypatch):
+    """``shoal(argument, ...)`` runs a command on the tests' own session, which outlives it."""
+
+    @contextlib.contextmanager
+    def opened_lake(config, name, arguments, progress):
+        yield Lake(spark, config.lake)
+
+    monkeypatch.setattr("shoal.job.opened_lake", opened_lake)
+
+    def run(*arguments: object) -> Result:
+        return CliRunner().invoke(shoal_command, [str(argument) for argument in arguments])
+
+    return run
+
+
+@pytest.fixture
+def check(shoal, tmp_path):
+    """``check(path, ...)`` runs `shoal feed check`."""
+    return lambda path, *more: shoal("feed", "check", path, *more, "--lake", tmp_path / "lake")
+
+
+def view(number: int, **values):
+    return {"event_type": "view", "event_time": "2025-03-01T10:00:00Z", "item_id": f"item-{number:02}", **values}
+
+
+def write(path, *rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_every_feed_is_listed_with_what_it_is(shoal):
+    listed = shoal("feed", "list")
+
+    assert listed.exit_code == 0
+    assert [line.split(maxsplit=1) for line in listed.output.splitlines()] == [[f.name, f.doc] for f in FEEDS.values()]
+
+
+def test_the_template_passes_the_check_and_nothing_is_stored(shoal, check, tmp_path):
+    example = tmp_path / "example.jsonl"
+    written = shoal("feed", "template", "--out", example)
+    printed = shoal("feed", "template")
+    checked = check(example)
+
+    assert written.exit_code == printed.exit_code == checked.exit_code == 0, checked.output
+    assert printed.output == example.read_text()
+    count = len(example.read_text().splitlines())
+    assert checked.output.startswith(f"{count} rows, {count} good, 0 bad")
+    assert "break" not in checked.output
+    assert not (tmp_path / "lake").exists()
+
+
+def test_ten_rows_are_shown_and_every_problem_is_counted(check, tmp_path):
+    good = [view(number) for number in range(12)]
+    bad = [
+        view(90, event_type="seen", rating=-1),
+        view(91, event_type="looked"),
+        view(92, event_time="yesterday"),
+        view(93, item_id=None),
+    ]
+    path = write(tmp_path / "events.jsonl", *good, *bad)
+
+    checked = check(path)
+
+    assert checked.exit_code == 3
+    assert checked.output.startswith("16 rows, 12 good, 4 bad")
+    shown = [row["item_id"] for row in [*good, *bad] if row["item_id"] and row["item_id"] in checked.output]
+    assert shown == [row["item_id"] for row in good[:10]]
+    problems = [" ".join(line.split()) for line in checked.output.splitlines() if " rows break: " in line]
+    assert problems == [  # the most frequent first, then by name; with the line where each is met first
+        f"2 rows break: event_type is one of its allowed values (first: {path}, row 13)",
+        f"1 rows break: event_time is a time (first: {path}, row 15)",
+        f"1 rows break: event_time is set (first: {path}, row 15)",
+        f"1 rows break: item_id is set for what is done to an item (first: {path}, row 16)",
+        f"1 rows break: rating >= 0 (first: {path}, row 13)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code", "said"),
+    [
+        ("nowhere.csv", None, 2, "nowhere.csv does not exist"),
+        ("empty.csv", "", 3, "empty.csv: is empty"),
+        ("short.csv", "event_type,item_id\n", 3, "short.csv: lacks event_time; it has event_type, item_id"),
+        ("header.csv", "event_type,event_time\n", 3, "header.csv has no rows below its header"),
+        ("no.parquet", "text", 3, "no.parquet: cannot be read as parquet"),
+    ],
+)
+def test_what_cannot_be_checked_is_refused_with_its_exit_code(check, tmp_path, name, content, code, said):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+
+    checked = check(tmp_path / name)
+
+    assert checked.exit_code == code
+    assert said in checked.stderr
+    assert checked.stdout == ""
+
+
+def test_a_file_that_breaks_off_is_refused_too(check, tmp_path):
+    whole = "timestamp,visitorid,event,itemid\n" + "".join(f"{at},1,view,{at * 7919 % 10007}\n" for at in range(9000))
+    (tmp_path / "clicks.csv.gz").write_bytes(gzip.compress(whole.encode())[:-100])
+
+    checked = check(tmp_path / "clicks.csv.gz", "--feed", "retailrocket")
+
+    assert checked.exit_code == 3
+    assert "clicks.csv.gz cannot be read as retailrocket" in checked.stderr
+
+
+def test_a_feed_that_is_not_there_is_a_wrong_setting(check, tmp_path):
+    checked = check(tmp_path, "--feed", "retail")
+
+    assert checked.exit_code == 2
+    assert "unknown feed 'retail'" in checked.stderr

@@ -1,0 +1,104 @@
+"""What an input names: files by folder, glob or name, and tables by their version."""
+
+import hashlib
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from shoal.errors import ConfigError, DataError
+from shoal.sources.listing import find_files
+
+
+@pytest.fixture
+def shelf(tmp_path) -> Path:
+    """A folder as Spark and people leave it: data of every format, marks and checksums beside it."""
+    content = {
+        "a.csv": "data", "b.PARQUET": "data", "c.jsonl": "data", "deep/down/d.csv.gz": "data", "e.ndjson": "data",
+        "f.json": "other", "_SUCCESS": "", ".a.csv.crc": "crc", "_tmp/half.csv": "half", ".cache/old.csv": "old",
+    }  # fmt: skip
+    for name, text in content.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def names(files, folder):
+    return [str(Path(file.path).relative_to(folder)) for file in files]
+
+
+def test_a_folder_names_its_data_files_in_order_and_nothing_hidden(spark, shelf):
+    found = find_files(spark, str(shelf))
+
+    formats = {"a.csv": "csv", "b.PARQUET": "parquet", "c.jsonl": "json", "deep/down/d.csv.gz": "csv"}
+    assert names(found, shelf) == [*formats, "e.ndjson", "f.json"]
+    assert [file.format for file in found] == [*formats.values(), "json", "json"]
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("c.jsonl", ["c.jsonl"]),
+        ("deep", ["deep/down/d.csv.gz"]),
+        ("[ac].*", ["a.csv", "c.jsonl"]),
+        ("{a.csv,deep}", ["a.csv", "deep/down/d.csv.gz"]),
+        ("*", ["a.csv", "b.PARQUET", "c.jsonl", "deep/down/d.csv.gz", "e.ndjson", "f.json"]),
+        ("_tmp/half.csv", ["_tmp/half.csv"]),  # who names it means it
+    ],
+)
+def test_a_path_is_a_name_or_a_glob(spark, shelf, path, found):
+    assert names(find_files(spark, f"{shelf}/{path}"), shelf) == found
+
+
+def test_a_name_that_is_there_is_no_glob(spark, shelf):
+    (shelf / "a[1].csv").write_text("data")
+
+    assert names(find_files(spark, f"{shelf}/a[1].csv"), shelf) == ["a[1].csv"]
+
+
+def test_a_file_is_known_by_its_content(spark, shelf):
+    os.utime(shelf / "a.csv", (1_600_000_000, 1_600_000_000))
+    found = {Path(file.path).name: file for file in find_files(spark, str(shelf))}
+
+    assert found["a.csv"].sha256 == hashlib.sha256(b"data").hexdigest()
+    assert found["a.csv"].sha256 == found["e.ndjson"].sha256 != found["f.json"].sha256
+    assert found["a.csv"].size == len("data")
+    assert found["a.csv"].modified_at == datetime.fromtimestamp(1_600_000_000, UTC)
+
+
+def test_what_cannot_be_read_is_named_together(spark, shelf):
+    (shelf / "nothing.csv").touch()
+    (shelf / "notes.txt").write_text("hello")
+
+    with pytest.raises(DataError) as caught:
+        find_files(spark, str(shelf))
+
+    assert "nothing.csv: is empty (0 bytes)" in str(caught.value)
+    assert "notes.txt: cannot tell its format" in str(caught.value)
+    assert "a.csv" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [("nowhere", "does not exist"), ("*.xlsx", "matches no file"), ("empty", "holds no file")],
+)
+def test_where_nothing_is_the_path_is_wrong(spark, shelf, path, said):
+    (shelf / "empty").mkdir()
+
+    with pytest.raises(ConfigError, match=f"{shelf.name}/.*{said}"):
+        find_files(spark, f"{shelf}/{path}")
+
+
+def test_a_delta_table_is_one_thing_at_its_version_however_it_is_named(spark, tmp_path):
+    table = tmp_path / "shop 100%" / "events"
+    rows = spark.range(3).coalesce(1)
+    rows.write.format("delta").save(str(table))
+
+    (first,) = find_files(spark, os.path.relpath(table))
+    rows.write.format("delta").mode("overwrite").save(str(table))
+    (second,) = find_files(spark, f"{table.parent}/*")
+
+    assert (first.path, first.format) == (f"{table}@v0", "delta")
+    assert second.path == f"{table}@v1"  # not the Parquet files of either version
+    assert second.sha256 != first.sha256

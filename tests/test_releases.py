@@ -1,0 +1,212 @@
+"""What is visible, on a lake of a few rows: releases, races, rollback, and the same views in every reader."""
+
+import re
+from datetime import UTC, date, datetime
+
+import duckdb
+import polars as pl
+import pytest
+from deltalake import DeltaTable
+
+import shoal.lake
+from shoal import releases, views
+from shoal.errors import ConfigError, PublishRaceError
+from shoal.lake import Lake
+from shoal.tables import GOLD_USERS, RELEASES
+from shoal.tools import query_lake, release_lines, rolled_back
+
+NOW = datetime(2025, 6, 1, 4, tzinfo=UTC)
+USERS = {"run-1": ["ada"], "run-2": ["ada", "bob"], "run-3": ["eve"]}  # each run shows other users
+DAYS = {"run-1": date(2025, 5, 1), "run-2": date(2025, 6, 1), "run-3": date(2025, 4, 1)}
+CURRENT = "SELECT user_id FROM gold.current_users ORDER BY user_id"
+
+
+@pytest.fixture(scope="module")
+def written(spark, tmp_path_factory):
+    """A folder whose gold has the rows of three runs, none of them released."""
+    lake = Lake(spark, str(tmp_path_factory.mktemp("shown") / "lake"))
+    for run_id, users in USERS.items():
+        rows = [
+            {"run_id": run_id, "user_id": user, "as_of": DAYS[run_id], "frequency": 1, "probability": {},
+             "hold_out": False} for user in users
+        ]  # fmt: skip
+        lake.replace(GOLD_USERS, lake.frame(GOLD_USERS, rows), where=f"run_id = '{run_id}'")
+    return lake
+
+
+@pytest.fixture
+def lake(written):
+    """The same lake, with an empty book of releases."""
+    if written.exists(RELEASES):
+        written.replace(RELEASES, written.frame(RELEASES, []), where=None)
+    return written
+
+
+def publish(lake, run_id, **more):
+    return releases.release(lake, run_id, DAYS[run_id], now=NOW, fallbacks=[], **{"max_retries": 2, **more})
+
+
+def shown(lake):
+    return query_lake(lake, CURRENT, "csv").splitlines()[1:]
+
+
+def test_the_view_follows_the_releases(lake):
+    publish(lake, "run-1")
+    assert shown(lake) == USERS["run-1"]
+
+    publish(lake, "run-2")
+    assert shown(lake) == USERS["run-2"]
+
+
+def test_an_older_day_is_kept_but_not_shown(lake):
+    publish(lake, "run-2")
+    assert publish(lake, "run-3")["kind"] == "archive"
+
+    assert shown(lake) == USERS["run-2"]
+    assert release_lines(lake)[0].split()[:2] == ["2", "archive"]
+    assert release_lines(lake)[1].startswith("*")
+
+
+def test_a_rollback_shows_what_was_shown_before(lake):
+    publish(lake, "run-1")
+    publish(lake, "run-2")
+
+    assert "shows run run-1" in rolled_back(lake, None)
+    assert shown(lake) == USERS["run-1"]
+    assert "shows run run-2" in rolled_back(lake, 2)
+    assert shown(lake) == USERS["run-2"]
+    assert [row["seq"] for row in releases.history(lake)] == [1, 2, 3, 4], "nothing is taken out of the book"
+
+
+def test_two_rollbacks_in_a_row_go_further_back(lake):
+    publish(lake, "run-3")
+    publish(lake, "run-1")
+    publish(lake, "run-2")
+
+    rolled_back(lake, None)
+    rolled_back(lake, None)
+
+    assert shown(lake) == USERS["run-3"]
+
+
+@pytest.mark.parametrize(
+    ("published", "to", "said"),
+    [
+        ([], None, "nothing was released"),
+        (["run-1"], None, "no release before the current one"),
+        (["run-1"], 9, "no release 9 in .*; there are 1"),
+    ],
+)
+def test_a_rollback_to_nowhere_says_where_there_is_something(lake, published, to, said):
+    for run_id in published:
+        publish(lake, run_id)
+
+    with pytest.raises(ConfigError, match=said):
+        rolled_back(lake, to)
+    assert len(releases.history(lake)) == len(published)
+
+
+def overtaken(monkeypatch, lake, times):
+    """Have another run take the next place just before ours is written, so many times."""
+    left = [f"other-{n}" for n in range(times)]
+
+    def observe(moment, operation, table):
+        if moment == "before" and table == RELEASES.name and left:
+            row = {"seq": len(releases.history(lake)) + 1, "kind": "release", "run_id": left.pop(),
+                   "as_of": DAYS["run-1"], "released_at": NOW, "fallbacks": []}  # fmt: skip
+            monkeypatch.setattr(shoal.lake, "observe", lambda *_: None)  # the other run is not overtaken itself
+            lake.insert_new(RELEASES, row)
+            monkeypatch.setattr(shoal.lake, "observe", observe)
+
+    monkeypatch.setattr(shoal.lake, "observe", observe)
+
+
+def test_who_is_overtaken_takes_the_next_place(lake, monkeypatch):
+    overtaken(monkeypatch, lake, times=1)
+
+    assert publish(lake, "run-2")["seq"] == 2
+    assert [row["run_id"] for row in releases.history(lake)] == ["other-0", "run-2"]
+    assert releases.history(lake)[1]["replaces_seq"] == 1
+
+
+def test_who_is_overtaken_again_and_again_gives_up(lake, monkeypatch):
+    overtaken(monkeypatch, lake, times=3)
+
+    with pytest.raises(PublishRaceError) as lost:
+        publish(lake, "run-2", max_retries=2)
+    assert lost.value.exit_code == 4
+    assert {row["run_id"] for row in releases.history(lake)} == {"other-0", "other-1", "other-2"}
+
+
+def test_a_run_is_released_once(lake):
+    publish(lake, "run-1")
+
+    assert releases.is_released(releases.history(lake), "run-1")
+    assert not releases.is_released(releases.history(lake), "run-2")
+
+
+def test_duckdb_shows_the_same(lake):
+    """DuckDB's own delta_scan is fetched over the network; here deltalake opens the same folders."""
+    publish(lake, "run-2")
+    duck = duckdb.connect()
+
+    def opened(match):
+        name = "t" + str(abs(hash(match[1])))
+        duck.register(name, DeltaTable(match[1]).to_pyarrow_dataset())
+        return name
+
+    for statement in views.statements(lake, "duckdb"):
+        duck.sql(re.sub(r"delta_scan\('(.*?)'\)", opened, statement))
+
+    assert [user for (user,) in duck.sql(CURRENT).fetchall()] == USERS["run-2"]
+
+
+def test_polars_shows_the_same(lake):
+    publish(lake, "run-2")
+    names: dict[str, pl.LazyFrame] = {}
+
+    exec("\n".join(views.statements(lake, "polars")), names)
+
+    assert names["current_users"].sort("user_id").collect()["user_id"].to_list() == USERS["run-2"]
+
+
+def test_trino_and_databricks_name_every_table_and_view(lake):
+    publish(lake, "run-2")
+
+    for dialect in ("trino", "databricks"):
+        said = "\n".join(views.statements(lake, dialect))
+        assert lake.path_of(GOLD_USERS) in said
+        assert "VIEW gold.current_users AS" in said
+
+
+def test_a_query_prints_as_table_csv_and_json(lake):
+    publish(lake, "run-2")
+    query = "SELECT user_id, frequency FROM gold.current_users ORDER BY user_id"
+
+    assert query_lake(lake, query, "csv") == "user_id,frequency\nada,1\nbob,1"
+    assert '"user_id": "bob"' in query_lake(lake, query, "json")
+    assert query_lake(lake, query, "table").split() == ["user_id", "frequency", "ada", "1", "bob", "1"]
+
+
+def test_a_query_that_cannot_run_says_why(lake):
+    publish(lake, "run-2")
+
+    with pytest.raises(ConfigError, match=r"cannot run the query: .*no_such_column"):
+        query_lake(lake, "SELECT no_such_column FROM gold.current_users", "table")
+
+
+def test_a_catalog_gets_the_views_when_a_run_is_published(spark):
+    """Spark's own in-memory catalog is one as good as any: names instead of paths."""
+    lake = Lake(spark, "catalog:published")
+    row = {"run_id": "run-1", "user_id": "ada", "as_of": NOW.date(), "frequency": 1, "probability": {},
+           "hold_out": False}  # fmt: skip
+    for table in views.GOLD:
+        lake.replace(table, lake.frame(table, [row] if table is GOLD_USERS else []), where=None)
+    publish(lake, "run-1")
+
+    views.publish_views(lake)
+    views.publish_views(lake)
+
+    assert query_lake(lake, "SELECT user_id FROM published_gold.current_users", "csv") == "user_id\nada"
+    with pytest.raises(ConfigError, match="has its views in the catalog"):
+        views.statements(lake, "duckdb")
