@@ -62,7 +62,9 @@ def submit(python: Path, *arguments: str, home: Path = SPARK) -> "subprocess.Com
     """Run spark-submit of the pip distribution from a folder that is not the project's."""
     env = surroundings(SPARK_HOME=str(home), PYSPARK_PYTHON=str(python), SPARK_LOCAL_IP="127.0.0.1")
     command = [str(home / "bin" / "spark-submit"), *arguments]
-    return subprocess.run(command, env=env, cwd="/", capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, env=env, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
 
 
 def test_that_python_has_no_shoal(bare_python):
@@ -86,7 +88,7 @@ def test_the_whole_pipeline_passes_on_executor_processes(spark, shelf_at, wheel,
         "--as-of", str(shop.as_of), *sets,
     )  # fmt: skip
 
-    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert ended.returncode == 0, ended.stdout[-3000:]
     rows = published(shelf_at(tmp_path / "lake"))
     assert all(rows[table.name] for table in (SEGMENTS, PROPENSITIES, RECOMMENDATIONS))
 
@@ -106,6 +108,7 @@ def test_without_delta_one_sentence_says_what_to_do(wheel, bare_python, tmp_path
         "--lake", str(tmp_path / "lake"), home=home,
     )  # fmt: skip
 
-    assert ended.returncode == 2, ended.stderr[-3000:]
-    (said,) = (line for line in ended.stderr.splitlines() if "this Spark runs without Delta" in line)
-    assert "--properties-file conf/spark.properties" in said
+    assert ended.returncode == 2, ended.stdout[-3000:]
+    said = [line for line in ended.stdout.splitlines() if "this Spark runs without Delta" in line]
+    assert len(said) == 1, ended.stdout[-3000:]
+    assert "--properties-file conf/spark.properties" in said[0]
