@@ -29,7 +29,7 @@ venv: $(STAMP)  ## make or renew the virtual environment
 
 demo: $(STAMP)  ## make a synthetic shop, run the whole pipeline on it, show what it found
 	@$(BIN)/python -c 'from shoal.session import check_java; check_java()'
-	@test -d $(DEMO)/shop || $(BIN)/shoal synthesize --users 20000 --items 2000 --days 180 --seed 7 --out $(DEMO)/shop
+	@test -d $(DEMO)/shop || $(BIN)/shoal synthesize --users 18000 --items 2000 --days 180 --seed 7 --out $(DEMO)/shop
 	@$(BIN)/shoal pipeline --feed shoal --input $(DEMO)/shop/events --lake $(DEMO)/lake --as-of 2025-06-30
 	@$(BIN)/shoal show --lake $(DEMO)/lake
 	@echo; echo "Next:"

@@ -35,6 +35,7 @@ _ALWAYS = {
 _EMBEDDED = {
     "spark.master": "local[*]",
     "spark.driver.memory": "3g",
+    "spark.driver.extraJavaOptions": "-XX:+UseParallelGC",  # throughput counts here, not pauses: 5 % on two cores
     "spark.sql.shuffle.partitions": "8",  # the default 200 is for clusters; AQE merges the rest
     "spark.databricks.delta.snapshotPartitions": "2",  # table logs here are small; the default is 50 tasks
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
