@@ -10,7 +10,7 @@ from shoal import batches, releases, runs
 from shoal.batches import Batch
 from shoal.cli import run_job
 from shoal.config import Config, settings_hash
-from shoal.errors import ConfigError
+from shoal.errors import ConfigError, RaceError
 from shoal.lake import Lake
 from shoal.runs import Run
 from shoal.tables import EVENTS, ORDERS, USER_DAYS, USER_FEATURES, USER_ITEM_DAYS, USERS, Table
@@ -29,14 +29,16 @@ def build_features(lake: Lake, config: Config, run: Run) -> None:
     pins = dict(last.row["silver_versions"])
     _check_as_of(lake.read(EVENTS, pins[EVENTS.name]), run.day)
 
-    run.id = runs.run_id_of(run.day, settings_hash(config), pins)
+    wanted, run.id = run.id, runs.run_id_of(run.day, settings_hash(config), pins)
+    if wanted not in (None, run.id):
+        raise ConfigError(f"--run-id {wanted}: this day, these settings, code and data make {run.id}")
     book = releases.history(lake)
     if opened := runs.opened(lake, run.id):
         runs.adopt(run, opened)
         run.nothing_new(f"run {run.id} is already open" if not releases.is_released(book, run.id)
                         else f"run {run.id} is already released: nothing new")  # fmt: skip
         return
-    current = releases.current(book)
+    current = releases.current([row for row in book if row["as_of"] <= run.day])  # a backfill knows no later one
     run.previous_seq = current["seq"] if current else None
     run.versions_read = {**pins, **_refresh_tiles(lake, config, entered, pins)}
     days, item_days, users = (
@@ -80,13 +82,17 @@ def _refresh_tiles(lake: Lake, config: Config, entered: list[Batch], pins: Mappi
             rows = built(events.where(F.col("event_date").isin(days)), orders.where(F.col("order_date").isin(days)))
             where = "event_date IN (" + ", ".join(f"DATE '{day}'" for day in days) + ")" if days else "false"
         lake.replace(table, rows, where=where, stamp={_THROUGH: str(through)})
-    return {table.name: _stamped_version(lake, table) for table in build}
+    return {table.name: _version_through(lake, table, through) for table in build}
 
 
-def _stamped_version(lake: Lake, table: Table) -> int:
+def _version_through(lake: Lake, table: Table, through: int) -> int:
+    """The newest version of the tiles, which must know the batches that this run knows, and no others."""
     stamp = lake.last_stamp(table, _THROUGH)
     assert stamp is not None, f"{table.name} was just built"
-    return stamp[0]
+    version, known = stamp
+    if int(known) != through:
+        raise RaceError(f"{table.name}: another run has rebuilt the tiles from other batches; run the command again")
+    return version
 
 
 if __name__ == "__main__":

@@ -11,12 +11,15 @@ from shoal.lake import Lake
 from shoal.runs import Run
 from shoal.sources import feed_named
 from shoal.sources.listing import find_files
-from shoal.sources.readers import UNREADABLE, check_columns, first_line, raw_rows
+from shoal.sources.readers import UNREADABLE, check_columns, first_line, is_of_the_input, raw_rows
 
 
 def ingest(lake: Lake, config: Config, run: Run) -> None:
     """Bring files that are not in the book yet into bronze; first finish what a killed run has begun."""
     book = batches.all_batches(lake)
+    if run.retry_refused:
+        batches.retry_refused(lake, (batch for batch in book if batch.was_never_read))
+        book = batches.all_batches(lake)
     begun = [batch for batch in book if batch.state == "planned"]
     run.rows = sum(_load(lake, batch).rows_in for batch in begun)
 
@@ -30,7 +33,11 @@ def ingest(lake: Lake, config: Config, run: Run) -> None:
         if not files:
             run.note(f"{feed.name}: nothing new in {path}")
             continue
-        batch = _load(lake, batches.plan(lake, feed, files, run.started_at))
+        planned = batches.plan(lake, feed, files, run.started_at)
+        if planned.was_never_read:
+            run.warn(f"batch {planned.batch_id} stays refused (--retry-refused reads it again): {planned.message}")
+            continue
+        batch = _load(lake, planned)
         run.rows += batch.rows_in
         run.note(f"{feed.name}: {batch.rows_in:,} rows from {len(files):,} files as batch {batch.batch_id}")
     if run.rows == 0:
@@ -45,6 +52,8 @@ def _load(lake: Lake, batch: Batch) -> Batch:
         rows = raw_rows(lake.spark, batch.feed, batch.files, batch.batch_id)
         lake.append(table, rows, once=f"ingest/{batch.batch_id}")
     except UNREADABLE as error:
+        if not is_of_the_input(error):
+            raise  # the batch stays planned; the next call goes on
         message = f"{batch.feed.name}: {', '.join(f.path for f in batch.files)} cannot be read: {first_line(error)}"
         batches.mark_refused(lake, batch, message)
         raise DataError(message) from error

@@ -3,6 +3,7 @@ silver.events, silver.event_versions, silver.rejected_events, silver.orders, sil
 """
 
 from datetime import date
+from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -12,6 +13,7 @@ from shoal.batches import Claim
 from shoal.cli import run_job
 from shoal.config import Config
 from shoal.errors import GateError
+from shoal.frames import persisted
 from shoal.lake import Lake
 from shoal.quality import gate
 from shoal.quality.rows import reasons
@@ -90,44 +92,54 @@ def _days(candidates: DataFrame, time_zone: str) -> set[date]:
 def _silver(lake: Lake, claim: Claim, days: set[date]) -> tuple[DataFrame, DataFrame, DataFrame]:
     """Current and replaced versions that the batch may meet, and rejected rows, as they were when it claimed."""
     on_days = F.col("event_date").isin(sorted(days)) if days else F.lit(False)
-
-    def pinned(table: Table) -> DataFrame:
-        version = claim.silver.get(table.name)
-        return lake.read(table, version) if version is not None else lake.frame(table, [])
-
     # A correction may have moved an event away from these days.
-    current = pinned(EVENTS).where(on_days | F.col("previous_event_time").isNotNull())
-    return current, pinned(EVENT_VERSIONS).where(on_days), pinned(REJECTED_EVENTS)
+    current = _pinned(lake, claim, EVENTS).where(on_days | F.col("previous_event_time").isNotNull())
+    return current, _pinned(lake, claim, EVENT_VERSIONS).where(on_days), _pinned(lake, claim, REJECTED_EVENTS)
+
+
+def _pinned(lake: Lake, claim: Claim, table: Table) -> DataFrame:
+    """A table as it was when the batch claimed its place."""
+    version = claim.silver.get(table.name)
+    return lake.read(table, version) if version is not None else lake.frame(table, [])
+
+
+def _order_days(differences: DataFrame, old: DataFrame) -> set[date]:
+    """The days on which changed orders begin, and those on which they began."""
+    left = old.join(differences.select("order_id"), on="order_id", how="left_semi")
+    days = differences.select("order_date").unionByName(left.select("order_date")).distinct()
+    return {row["order_date"] for row in days.collect()}
 
 
 def _write(lake: Lake, claim: Claim, plan: DataFrame, days: set[date]) -> set[date]:
     """Bring a judged batch into silver; returns the days whose events or orders it changed."""
-    result, batch_id = contest.outcome(plan), claim.batch.batch_id
+    result = contest.outcome(plan)
+    # Whoever finishes this batch late, when others have entered since, changes nothing any more.
+    order: dict[str, Any] = {"once": "validate", "number": claim.sequence}
     changed = plan.where(contest.CHANGES)
     touched = {row["event_date"] for row in changed.select("event_date").distinct().collect()}
     if plan.where("kind = 'standing'").isEmpty():
-        lake.append(EVENTS, result.upserts, once=f"validate/{batch_id}/{claim.sequence}")
-    elif not lake.was_stamped(EVENTS, "batch_id", batch_id):
+        lake.append(EVENTS, result.upserts, **order)
+    else:
         gone = result.moved.withColumn("is_gone", F.lit(True))
         bound = ", ".join(f"DATE '{day}'" for day in sorted(days | touched))
         lake.merge(
             EVENTS, result.upserts.withColumn("is_gone", F.lit(False)).unionByName(gone),
             where=f"t.event_date IN ({bound})",
-            update_when=contest.IS_NEWER, delete_when="s.is_gone", insert_when="NOT s.is_gone",
+            update_when=contest.IS_NEWER, delete_when="s.is_gone", insert_when="NOT s.is_gone", **order,
         )  # fmt: skip
-    lake.append(EVENT_VERSIONS, result.replaced, once=f"validate/{batch_id}/{claim.sequence}")
-    lake.append(REJECTED_EVENTS, result.rejected, once=f"validate/{batch_id}/{claim.sequence}")
+    lake.append(EVENT_VERSIONS, result.replaced, **order)
+    lake.append(REJECTED_EVENTS, result.rejected, **order)
     events = lake.read(EVENTS)
     for table, summarise in _DERIVED.items():
         key = table.key[0]
         names = changed.where(F.col(key).isNotNull()).select(key).distinct()
         new = summarise(events.join(names, on=key, how="left_semi"))
-        differences = derived.changes(table, new, lake.read(table), names).persist()
-        if table is ORDERS:
-            touched |= {row["order_date"] for row in differences.select("order_date").distinct().collect()}
-        if not differences.isEmpty():
-            lake.merge(table, differences, delete_when="s.is_gone", insert_when="NOT s.is_gone")
-        differences.unpersist()
+        old = _pinned(lake, claim, table)  # as it was, so that a rerun finds the same differences
+        with persisted(derived.changes(table, new, old, names)) as differences:
+            if table is ORDERS:
+                touched |= _order_days(differences, old)
+            if not differences.isEmpty():
+                lake.merge(table, differences, delete_when="s.is_gone", insert_when="NOT s.is_gone", **order)
     return touched
 
 

@@ -5,10 +5,11 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from delta import exceptions as conflicts
 from pyspark.sql.types import DateType, IntegerType, LongType, StringType
 
-from shoal.errors import LakeError, SchemaError
-from shoal.lake import Lake
+from shoal.errors import LakeError, RaceError, SchemaError
+from shoal.lake import Lake, _with_retries
 from shoal.tables import LAKE, Column, Rule, Table
 
 VISITS = Table(
@@ -53,6 +54,34 @@ def test_an_append_happens_once(lake):
     lake.append(VISITS, visits(lake, ("b", MONDAY, 2)), once="batch/2")
 
     assert contents(lake) == [("a", MONDAY, 1), ("b", MONDAY, 2)]
+
+
+def test_who_comes_late_in_a_numbered_order_changes_nothing(lake):
+    """Writes 1, 2, 3 follow each other; 2 again, after 3, is what a process does that was overtaken."""
+    lake.append(VISITS, visits(lake, ("a", MONDAY, 1)), once="order", number=1)
+    lake.merge(VISITS, visits(lake, ("a", MONDAY, 2), ("b", MONDAY, 2)), once="order", number=2)
+    lake.merge(VISITS, visits(lake, ("a", MONDAY, 3)), once="order", number=3)
+
+    lake.merge(VISITS, visits(lake, ("a", MONDAY, 2), ("c", MONDAY, 2)), once="order", number=2)
+    lake.append(VISITS, visits(lake, ("d", MONDAY, 1)), once="order", number=1)
+
+    assert contents(lake) == [("a", MONDAY, 3), ("b", MONDAY, 2)]
+
+
+@pytest.mark.parametrize("name", conflicts.__all__)
+def test_a_lost_race_is_run_again_a_bounded_number_of_times(lake, monkeypatch, name):
+    monkeypatch.setattr("shoal.lake.time.sleep", lambda _: None)
+    losses = {"left": 2}
+
+    def write():
+        if losses["left"]:
+            losses["left"] -= 1
+            raise getattr(conflicts, name)("another was first")
+
+    _with_retries(VISITS, write)
+    losses["left"] = 99
+    with pytest.raises(RaceError, match=r"silver\.visits: lost 6 races"):
+        _with_retries(VISITS, write)
 
 
 def test_replace_touches_its_slice_only_also_with_nothing(lake):

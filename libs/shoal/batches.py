@@ -35,6 +35,11 @@ class Batch:
         return int(self.row["rows_in"] or 0)
 
     @property
+    def was_never_read(self) -> bool:
+        """True for a batch that was refused before a row of it was in bronze."""
+        return self.state == "refused" and self.row["rows_in"] is None
+
+    @property
     def message(self) -> str:
         return str(self.row["message"] or "")
 
@@ -55,8 +60,12 @@ def all_batches(lake: Lake) -> list[Batch]:
 
 
 def unseen(batches: Iterable[Batch], feed: Feed, files: Iterable[SourceFile]) -> list[SourceFile]:
-    """The files whose content this feed has not brought yet; of files with the same content the first."""
-    seen = {file.sha256 for batch in batches if batch.feed.name == feed.name for file in batch.files}
+    """The files whose content this feed has not brought yet; of files with the same content the first.
+
+    What was refused before it was read has brought nothing: its files may come again, in better company.
+    """
+    brought = (batch for batch in batches if batch.feed.name == feed.name and not batch.was_never_read)
+    seen = {file.sha256 for batch in brought for file in batch.files}
     fresh: dict[str, SourceFile] = {}
     for file in files:
         if file.sha256 not in seen:
@@ -65,7 +74,10 @@ def unseen(batches: Iterable[Batch], feed: Feed, files: Iterable[SourceFile]) ->
 
 
 def plan(lake: Lake, feed: Feed, files: Iterable[SourceFile], now: datetime) -> Batch:
-    """Write down what is about to be read. The same files make the same batch, whoever plans it."""
+    """Write down what is about to be read. The same files make the same batch, whoever plans it.
+
+    A batch that was refused before it was read stays so, unless its files lie elsewhere now.
+    """
     planned = tuple(sorted(files, key=lambda file: file.sha256))
     text = "\n".join([feed.name, *(file.sha256 for file in planned)])
     batch_id = f"{feed.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
@@ -76,7 +88,10 @@ def plan(lake: Lake, feed: Feed, files: Iterable[SourceFile], now: datetime) -> 
         "files": [_file_row(file, None) for file in planned],
         "planned_at": now,
     }
-    return _batch(lake.insert_new(BATCHES, row))
+    held = _batch(lake.insert_new(BATCHES, row))
+    if held.was_never_read and {file.path for file in held.files} != {file.path for file in planned}:
+        return _update(lake, held, "planned", after=("refused",), files=row["files"], message=None)
+    return held
 
 
 def mark_ingested(lake: Lake, batch: Batch, rows_by_file: Mapping[str, int]) -> Batch:
@@ -87,7 +102,9 @@ def mark_ingested(lake: Lake, batch: Batch, rows_by_file: Mapping[str, int]) -> 
 
 def mark_refused(lake: Lake, batch: Batch, message: str, sequence: int | None = None) -> Batch:
     """The batch was refused; it stays so until it is asked for again."""
-    return _update(lake, batch, "refused", after=("planned", "ingested"), message=message, sequence=sequence)
+    # Only a claim may refuse what is in bronze: another process may have read meanwhile what this one could not.
+    after = ("planned",) if sequence is None else ("ingested",)
+    return _update(lake, batch, "refused", after=after, message=message, sequence=sequence)
 
 
 def mark_validated(lake: Lake, claim: Claim, counts: Mapping[str, int], touched_days: Iterable[date]) -> Batch:

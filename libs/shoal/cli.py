@@ -1,6 +1,7 @@
 """The command line: jobs by their stage names, and tools. Heavy imports wait until a command needs them."""
 
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
@@ -84,7 +85,7 @@ def _stage_command(stage: Stage) -> click.Command:
     options = [_COMMON, _RUN] if stage.needs_as_of else [_COMMON]
     if stage.name == "ingest":
         options += [_INPUT]
-    if stage.name == "validate":
+    if stage.name in {"ingest", "validate"}:
         options += [_RETRY]
 
     @_options(*options)
@@ -142,7 +143,7 @@ class _told:  # noqa: N801 - used like a function
         if error is None or isinstance(error, SystemExit | click.ClickException | click.Abort):
             return
         if self.verbose and not isinstance(error, ConfigError):
-            return
+            traceback.print_exception(error)
         code = error.exit_code if isinstance(error, ShoalError) else 1
         if isinstance(error, KeyboardInterrupt):
             message = "interrupted; the same command goes on where it stopped"

@@ -33,7 +33,11 @@ class GateError(DataError):
     """A batch, or with ``strict`` a model, did not pass its gate."""
 
 
-class PublishRaceError(ShoalError):
+class RaceError(ShoalError):
+    """Other writers were first, again and again; running the command once more is safe."""
+
+
+class PublishRaceError(RaceError):
     """Other runs published first, again and again; running the command once more is safe."""
 
     exit_code = 4

@@ -18,7 +18,7 @@ from shoal.lake import Lake
 from shoal.progress import LogFormat, Progress
 from shoal.runs import Run, code_version, record_run
 from shoal.session import build_session
-from shoal.sources import feed_named
+from shoal.sources import FEEDS, feed_named
 from shoal.stages import Stage
 from shoal.tables import ALL, LAKE, SCHEMA_VERSION
 
@@ -58,7 +58,7 @@ def run_on(lake: Lake, stages: Sequence[Stage], config: Config, arguments: Argum
     """Run stages in order on an open lake; returns the id of the run they belong to, null before features."""
     if not lake.exists(LAKE) and stages[0].name != "ingest":
         raise ConfigError(f"there is no lake at {lake.location} yet; `shoal ingest` makes one")
-    lake.check_schema(ALL)
+    lake.check_schema([*ALL, *(feed.table for feed in FEEDS.values())])
     lake.settle("schema_version", str(SCHEMA_VERSION), "made by this version")
     run_id = arguments.run_id
     for stage in stages:
@@ -83,6 +83,7 @@ def run_stage(
         ),
     )
     stamped = lake.stamped(job=stage.name, code_version=code_version(), settings=settings_hash(config)[:12])
+    lake.written.clear()
     started, error = time.monotonic(), None
     try:
         with progress.working(stage.name, stage.doc):

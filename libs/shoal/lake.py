@@ -22,7 +22,7 @@ from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 
-from shoal.errors import LakeError
+from shoal.errors import LakeError, RaceError
 from shoal.tables import LAKE, SCHEMA_VERSION, Table
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,8 @@ _PROPERTIES = {
     "delta.deletedFileRetentionDuration": "interval 7 days",
 }
 _TRIES = 6
+_CONFLICTS = tuple(getattr(conflicts, name) for name in conflicts.__all__)  # in Python they have no common base
+_TXN = "spark.databricks.delta.write"  # settings under which a MERGE is done once
 _CHANGES_NO_ROW = {
     "OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "ADD COLUMNS",
     "ADD CONSTRAINT", "DROP CONSTRAINT", "CHANGE COLUMN", "UPGRADE PROTOCOL", "CREATE TABLE",
@@ -106,23 +108,19 @@ class Lake:
                 return int(commit["version"]), str(stamp[key])
         return None
 
-    def was_stamped(self, table: Table, key: str, value: str) -> bool:
-        """True where the newest commit whose stamp names ``key`` gave it this value."""
-        stamp = self.last_stamp(table, key)
-        return stamp is not None and stamp[1] == value
-
     # -- writing -----------------------------------------------------------------------------------------------
 
-    def append(self, table: Table, rows: DataFrame, *, once: str) -> None:
+    def append(self, table: Table, rows: DataFrame, *, once: str, number: int = 1) -> None:
         """Add rows exactly once: a second append with the same ``once`` adds nothing.
 
         Args:
             once: names this append for ever, such as ``ingest/<batch_id>``.
+            number: of writes that follow each other under one name; after a later one an earlier adds nothing.
         """
         arranged = self._arranged(table, rows)
 
         def write() -> None:
-            options = {"txnAppId": once, "txnVersion": "1"}
+            options = {"txnAppId": once, "txnVersion": str(number)}
             self._save(table, arranged.write.mode("append").options(**options))
 
         self._commit(table, "append", write)
@@ -148,6 +146,8 @@ class Lake:
         update_when: str | None = "true",
         delete_when: str | None = None,
         insert_when: str = "true",
+        once: str | None = None,
+        number: int = 1,
     ) -> None:
         """Bring rows in by key: ``t`` is the table, ``s`` the new rows in the conditions.
 
@@ -158,6 +158,8 @@ class Lake:
             update_when: replaces a row of the same key; None never does.
             delete_when: removes a row of the same key instead.
             insert_when: adds a row whose key is new.
+            once, number: as for :meth:`append`; decided by Delta in the commit itself, so that no other writer
+                can come between.
         """
         on = " AND ".join([f"t.{name} <=> s.{name}" for name in table.key] + ([f"({where})"] if where else []))
         values: dict[str, str | Column] = {name: f"s.{name}" for name in table.names}
@@ -168,7 +170,17 @@ class Lake:
                 merge = merge.whenMatchedDelete(condition=delete_when)
             if update_when is not None:
                 merge = merge.whenMatchedUpdate(condition=update_when, set=values)
-            merge.whenNotMatchedInsert(condition=insert_when, values=values).execute()
+            merge = merge.whenNotMatchedInsert(condition=insert_when, values=values)
+            if once is None:
+                merge.execute()
+                return
+            self.spark.conf.set(f"{_TXN}.txnAppId", once)
+            self.spark.conf.set(f"{_TXN}.txnVersion", str(number))
+            try:
+                merge.execute()
+            finally:
+                self.spark.conf.unset(f"{_TXN}.txnAppId")
+                self.spark.conf.unset(f"{_TXN}.txnVersion")
 
         self._commit(table, "merge", write)
 
@@ -343,9 +355,9 @@ def _with_retries(table: Table, write: Callable[[], object]) -> None:
         try:
             write()
             return
-        except conflicts.DeltaConcurrentModificationException as error:
+        except _CONFLICTS as error:
             if attempt == _TRIES:
-                raise LakeError(
+                raise RaceError(
                     f"{table.name}: lost {_TRIES} races against other writers; run the command again"
                 ) from error
             pause = random.uniform(0.5, 1.0) * 2**attempt / 8

@@ -6,7 +6,7 @@ from typing import Any
 
 from pyspark.sql import Row
 
-from shoal.errors import ConfigError, PublishRaceError
+from shoal.errors import ConfigError, PublishRaceError, RaceError
 from shoal.lake import Lake
 from shoal.tables import RELEASES
 
@@ -48,7 +48,10 @@ def release(lake: Lake, run_id: str, as_of: date, *, now: datetime, fallbacks: S
             "fallbacks": [*fallbacks],
         }
 
-    return _take_place(lake, proposal, now=now, max_retries=max_retries)
+    def done(releases: Sequence[Row]) -> Row | None:
+        return next((row for row in releases if row["run_id"] == run_id and row["kind"] != "rollback"), None)
+
+    return _take_place(lake, proposal, done=done, now=now, max_retries=max_retries)
 
 
 def roll_back(lake: Lake, to: int | None, *, now: datetime, max_retries: int) -> Row:
@@ -75,14 +78,22 @@ def roll_back(lake: Lake, to: int | None, *, now: datetime, max_retries: int) ->
             raise ConfigError(f"there is no {asked} in {lake.location}; there are {known}")
         return {k: target[k] for k in ("run_id", "as_of", "fallbacks")} | {"kind": "rollback"}
 
-    return _take_place(lake, proposal, now=now, max_retries=max_retries)
+    return _take_place(lake, proposal, done=lambda _: None, now=now, max_retries=max_retries)
 
 
 def _take_place(
-    lake: Lake, proposal: Callable[[Sequence[Row]], Mapping[str, Any]], *, now: datetime, max_retries: int
+    lake: Lake,
+    proposal: Callable[[Sequence[Row]], Mapping[str, Any]],
+    *,
+    done: Callable[[Sequence[Row]], Row | None],
+    now: datetime,
+    max_retries: int,
 ) -> Row:
+    """Write the next release, unless what was wanted is ``done`` already: a run is released once."""
     for _ in range(max_retries + 1):
         releases = history(lake)
+        if (already := done(releases)) is not None:
+            return already
         shown = current(releases)
         row = {
             **proposal(releases),
@@ -90,7 +101,10 @@ def _take_place(
             "released_at": now,
             "replaces_seq": shown["seq"] if shown else None,
         }
-        held = lake.insert_new(RELEASES, row)
+        try:
+            held = lake.insert_new(RELEASES, row)
+        except RaceError:
+            continue
         if (held["run_id"], held["kind"]) == (row["run_id"], row["kind"]):
             return held
     raise PublishRaceError(

@@ -123,6 +123,8 @@ def join_run(lake: Lake, run: Run, settings_hash: str) -> bool:
         wanted = f"run {run.id}" if run.id else f"run for {run.day} with these settings"
         raise ConfigError(f"there is no {wanted} in {lake.location}; `shoal features --as-of {run.day}` opens one")
     opened = max(fitting, key=lambda row: row["started_at"])
+    if (opened["as_of"], opened["settings_hash"]) != (run.day, settings_hash):
+        raise ConfigError(f"run {opened['run_id']} was opened for {opened['as_of']}, or with other settings than these")
     adopt(run, opened)
     return not is_done(lake, run)
 

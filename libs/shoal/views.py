@@ -36,7 +36,7 @@ def statements(lake: Lake, dialect: str) -> list[str]:
     if dialect == "polars":
         return [_polars(lake, there)]
     opened = [
-        _SQL[dialect].format(layer=table.layer, name=_short(table), path=lake.path_of(table).replace("'", "''"))
+        _SQL[dialect].format(layer=table.layer, name=_short(table), path=_quoted(lake.path_of(table), dialect))
         for table in there
     ]
     schemas = [f"CREATE SCHEMA IF NOT EXISTS {layer}" for layer in _LAYERS]
@@ -93,6 +93,10 @@ def _polars(lake: Lake, there: list[Table]) -> str:
             *(f"current_{_short(t)} = gold_{_short(t)}.filter(pl.col('run_id') == run_id)" for t in GOLD if t in there),
         ]
     return "\n".join(lines)
+
+
+def _quoted(path: str, dialect: str) -> str:
+    return path.replace("`", "``") if dialect in {"spark", "databricks"} else path.replace("'", "''")
 
 
 def _short(table: Table) -> str:

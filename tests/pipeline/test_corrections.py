@@ -1,12 +1,13 @@
 """Corrections, deletions and moves of events that stand in silver, through real batches, in any order."""
 
 import json
+from datetime import date
 from itertools import permutations
 
 import pytest
 from published import rows
 
-from shoal.tables import BATCHES, EVENT_VERSIONS, EVENTS, ORDERS
+from shoal.tables import BATCHES, EVENT_VERSIONS, EVENTS, ORDERS, USER_FEATURES
 
 FIRST = {
     "event_id": "e1", "event_type": "purchase", "event_time": "2025-03-01T10:00:00Z", "user_id": "ada", "item_id": "i1",
@@ -60,6 +61,20 @@ def test_a_deletion_takes_the_order_away(shelf, deliver):
 
     assert standing(shelf) == [("2025-03-01", "5.000000", True)]
     assert [row.order_id for row in shelf.read(ORDERS).orderBy("order_id").collect()] == ["p0", "p1"]
+
+
+@pytest.mark.slow
+def test_an_order_that_begins_earlier_than_was_known_counts_once(shelf, deliver):
+    """A late line from before midnight moves the order to the day before, and off the tile of the day after."""
+    late = {**FIRST, "event_id": "e0", "event_time": "2025-02-28T23:50:00Z"}
+    deliver({**FIRST, "event_time": "2025-03-01T00:10:00Z"}, OTHERS[0])
+    shelf.run(as_of=date(2025, 3, 10), first="features", until="features")
+    deliver(late, OTHERS[1])
+
+    run_id = shelf.run(as_of=date(2025, 3, 10), first="features", until="features")
+
+    (ada,) = shelf.read(USER_FEATURES, f"run_id = '{run_id}' AND user_id = 'ada'").collect()
+    assert (ada.frequency, str(ada.spend)) == (1, "10.000000")
 
 
 @pytest.mark.slow

@@ -1,12 +1,31 @@
 """Bad input gets one clear error and its exit code, and changes nothing that is published."""
 
 import json
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from pyspark.errors import PySparkException
 
+import shoal.lake
+from shoal import batches
 from shoal.errors import ShoalError
-from shoal.tables import BATCHES, EVENTS, LAKE, QUALITY, RECOMMENDATIONS, RELEASES, RUNS, SEGMENTS
+from shoal.sources import feed_named
+from shoal.sources.listing import find_files
+from shoal.tables import (
+    BATCHES,
+    EVENT_VERSIONS,
+    EVENTS,
+    ITEMS,
+    LAKE,
+    ORDERS,
+    QUALITY,
+    RECOMMENDATIONS,
+    REJECTED_EVENTS,
+    RELEASES,
+    RUNS,
+    SEGMENTS,
+    USERS,
+)
 
 DAY = date(2025, 3, 1)
 
@@ -83,6 +102,39 @@ def test_a_header_without_rows(shelf, tmp_path):
     assert "no rows below its header" in refused(shelf, ("shoal", tmp_path / "events.csv"), code=3, until="ingest")
 
 
+def test_files_of_a_plan_that_can_no_longer_be_read_come_in_with_the_next_call(shelf, deliver, tmp_path):
+    """A kill after the plan, and one of two files replaced before the rerun: the other is not lost."""
+    deliver("a.jsonl", event(1), event(2))
+    deliver("b.jsonl", event(3))
+    feed, inputs = feed_named("shoal"), ("shoal", tmp_path / "*.jsonl")
+    batches.plan(shelf.lake, feed, find_files(shelf.lake.spark, str(inputs[1])), datetime(2025, 4, 1, tzinfo=UTC))
+    deliver("b.jsonl", event(3), event(4))
+
+    assert "b.jsonl has changed or gone" in refused(shelf, inputs, code=3, until="ingest")
+    shelf.run(inputs, until="ingest")
+
+    assert {row.event_id for row in shelf.read(feed.table).collect()} == {"e1", "e2", "e3", "e4"}
+    shelf.run(inputs, until="ingest")
+    assert shelf.read(feed.table).count() == 4
+
+
+def test_a_fault_of_the_machinery_leaves_the_batch_planned(shelf, deliver, monkeypatch):
+    path = deliver("events.jsonl", event(1))
+
+    def full(moment, operation, table):
+        if (moment, table) == ("before", "bronze.shoal"):
+            raise PySparkException("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shoal.lake, "observe", full)
+        with pytest.raises(PySparkException, match="No space left"):
+            shelf.run(("shoal", path), until="ingest")
+    assert [batch.state for batch in shelf.read(BATCHES).collect()] == ["planned"]
+
+    shelf.run(("shoal", path), until="ingest")
+    assert [batch.state for batch in shelf.read(BATCHES).collect()] == ["ingested"]
+
+
 def test_a_glob_without_a_match(shelf, tmp_path):
     said = refused(shelf, ("shoal", tmp_path / "*.csv"), code=2, until="ingest")
 
@@ -122,6 +174,32 @@ def test_a_gate_stops_the_batch_and_silver_stays(shelf, deliver):
     assert "stays refused" in warned[0]
     said = refused(shelf, code=3, first="validate", until="validate", retry_refused=True)
     assert "was refused" in said
+
+
+BROKEN = {  # a gate, and what half of a batch says so that it does not hold
+    "event_type is one of its allowed values": {"event_type": "teleport"},
+    "event_time is set": {"event_time": None},
+    "event_time is not after delivered_at": {"event_time": "2099-01-01T12:00:00Z"},
+    "item_id is set for what is done to an item": {"item_id": None},
+    "quantity >= 1": {"quantity": 0},
+    "unit_price >= 0": {"unit_price": -1, "quantity": None},
+    "line_kind is one of its allowed values": {"line_kind": "mystery"},
+    "currency is the shop's": {"currency": "USD"},
+    "quantity is a whole number": {"quantity": "some"},
+}
+
+
+@pytest.mark.slow
+def test_each_gate_that_a_feed_can_break_leaves_silver_as_it_was(shelf, deliver):
+    shelf.run(("shoal", deliver("good.jsonl", *(event(n) for n in range(40)))), until="validate")
+    tables = (EVENTS, REJECTED_EVENTS, EVENT_VERSIONS, ORDERS, ITEMS, USERS)
+    before = [shelf.lake.version(table) for table in tables]
+
+    for number, (gate, values) in enumerate(BROKEN.items()):
+        rows = (event(1000 * (number + 1) + n, **(values if n % 2 else {})) for n in range(400))
+        said = refused(shelf, ("shoal", deliver(f"{number}.jsonl", *rows)), code=3, until="validate")
+        assert f"{gate}: broken by 200 of 400 rows" in said, said
+        assert [shelf.lake.version(table) for table in tables] == before, gate
 
 
 def test_too_little_to_train_is_said_and_baselines_are_named(shelf, deliver):

@@ -63,6 +63,11 @@ def raw_rows(spark: SparkSession, feed: Feed, files: Sequence[SourceFile], batch
     return feed.table.select(delivered.withColumn("batch_id", F.lit(batch_id)))
 
 
+def is_of_the_input(error: Exception) -> bool:
+    """True where Spark says that a file could not be read; false for a full disk, a lost executor and the like."""
+    return any(sign in str(error) for sign in ("FAILED_READ_FILE", "MALFORMED", "CANNOT_READ_FILE"))
+
+
 def first_line(error: Exception) -> str:
     """The first line of what an error says, Java's own words where it came from Java, at a length that fits."""
     said = str(error.java_exception.getMessage()) if isinstance(error, Py4JJavaError) else str(error)
