@@ -13,8 +13,7 @@ Each input is filled, clipped, logged and standardised before distances are meas
 An input without a value, or with only one, says nothing and is dropped.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
@@ -31,7 +30,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import NumericType, StructType
 
 from shoal.errors import ConfigError, bulleted
-from shoal.frames import quantiles
+from shoal.frames import persisted, quantiles
 from shoal.models.metric import Metric
 from shoal.models.segment_names import Figures, leans, marks, names, profile, rank_key, same_segments
 from shoal.params import SegmentParams
@@ -148,10 +147,10 @@ def fit(features: DataFrame, params: SegmentParams, previous: SegmentModel | Non
     count = buyers.count()
     if count == 0:
         return None
-    with _kept(_canonical(buyers, count)) as rows:
+    with persisted(_canonical(buyers, count)) as rows:
         scales = _scales(rows, columns, count)
         inputs = [scales[name] for name in wanted if name in scales]
-        with _kept(rows.select(_coordinates(inputs))) as points:
+        with persisted(rows.select(_coordinates(inputs))) as points:
             centres, k_wanted = _centres(points, params, count, len(inputs))
         spoken = {figure: scales[column] for figure, column in _FIGURES.items() if column in scales}
         found = _figures(_placed(rows, inputs, centres), F.col("nearest.place"), spoken)
@@ -206,7 +205,7 @@ def profiles(model: SegmentModel, assigned_joined_features: DataFrame) -> DataFr
 def evaluate(model: SegmentModel, features: DataFrame) -> list[Metric]:
     """Measure how tight and how even the segments are on these buyers."""
     placed = _placed(features.where("is_buyer"), _scales_of(model), model.centres)
-    with _kept(placed.select("scaled", "nearest.*")) as points:
+    with persisted(placed.select("scaled", "nearest.*")) as points:
         sizes = _sizes(points)
         # Decimals add up to the same sum in any order.
         squared = points.agg(F.sum(F.round("squared", 6).cast("decimal(18,6)"))).first()
@@ -228,15 +227,6 @@ def _checked(inputs: Sequence[str]) -> list[str]:
     if wrong:
         raise ConfigError(bulleted("segments.inputs: not a numeric column of features.users:", wrong))
     return [*dict.fromkeys(inputs)]
-
-
-@contextmanager
-def _kept(rows: DataFrame) -> Iterator[DataFrame]:
-    kept = rows.persist()
-    try:
-        yield kept
-    finally:
-        kept.unpersist()
 
 
 def _canonical(buyers: DataFrame, count: int) -> DataFrame:
@@ -327,7 +317,9 @@ def _best(points: DataFrame, tried: Sequence[list[Centre]], min_users: int) -> l
     """
     measured = []
     for centres in tried:
-        with _kept(points.select("scaled", _nearest(centres).alias("nearest")).select("scaled", "nearest.*")) as placed:
+        with persisted(
+            points.select("scaled", _nearest(centres).alias("nearest")).select("scaled", "nearest.*")
+        ) as placed:
             sizes = _sizes(placed)
             if len(sizes) > 1 and min(sizes) >= min_users:
                 measured.append((_silhouette(placed), centres))
