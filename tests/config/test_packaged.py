@@ -14,14 +14,18 @@ import shoal
 from shoal.config import Config, check_columns, load_config, settings_hash
 
 # What comes packaged
+from shoal.errors import ConfigError
 
 
 def test_the_defaults_load_and_lose_nothing(defaults):
     assert load_config().model_dump(mode="json", by_alias=True) == defaults
 
 
-def test_the_defaults_name_columns_that_exist():
-    check_columns(load_config())
+def test_the_defaults_name_columns_that_exist_and_a_wrong_one_is_named():
+    check_columns(load_config())  # raises where one does not
+
+    with pytest.raises(ConfigError, match="no_such_column"):
+        check_columns(load_config(sets=["segments.default.inputs=[recency_days, no_such_column]"]))
 
 
 def bare_settings(text: str) -> list[str]:
