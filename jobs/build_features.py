@@ -45,7 +45,7 @@ def build_features(lake: Lake, config: Config, run: Run) -> None:
         lake.read(table, run.versions_read[table.name]) for table in (USER_DAYS, USER_ITEM_DAYS, USERS)
     )
     features = user_features(days, item_days, users, as_of=run.day, run_id=run.key)
-    lake.replace(USER_FEATURES, features, where=run.slice)
+    lake.replace(USER_FEATURES, features, where=run.slice, once=run.key)
     run.versions_read[USER_FEATURES.name] = lake.written[USER_FEATURES.name]
     run.rows = lake.read(USER_FEATURES).where(run.slice).count()
 

@@ -35,7 +35,7 @@ def publish(lake: Lake, config: Config, run: Run) -> None:
         hold_out_share=config.publish.hold_out_share,
         hold_out_salt=config.publish.hold_out_salt,
     )
-    lake.replace(GOLD_USERS, users, where=run.slice)
+    lake.replace(GOLD_USERS, users, where=run.slice, once=run.key)
     run.rows = lake.read(GOLD_USERS).where(run.slice).count()
     fallbacks = [sentence for row in done if row["job"] in _MODELS for sentence in row["warnings"]]
     views.publish_views(lake)

@@ -6,7 +6,7 @@ from shoal import model_store, runs
 from shoal.cli import run_job
 from shoal.config import Config, settings_hash
 from shoal.lake import Lake
-from shoal.models import ranking, recommend
+from shoal.models import recommend
 from shoal.models.metric import Metric
 from shoal.params import RecommendParams
 from shoal.runs import Run
@@ -36,7 +36,7 @@ def _recommend(lake: Lake, config: Config, run: Run, entry: str, params: Recomme
     features = lake.read(USER_FEATURES, run.versions_read[USER_FEATURES.name]).where(run.slice)
     users = features.where(F.col("recency_event_days") <= params.active_days).select("user_id")
 
-    metrics = ranking.measure(item_days, items, run.day, params)
+    metrics = recommend.measure(item_days, items, run.day, params)
     fitted = recommend.fit(recommend.strengths(item_days, as_of=run.day, params=params), params)
     model_id = None
     if fitted is None:
@@ -58,7 +58,7 @@ def _recommend(lake: Lake, config: Config, run: Run, entry: str, params: Recomme
         F.lit(entry).alias("list_name"),
         F.when(F.col("source") == "als", F.lit(model_id).cast("string")).alias("model_id"),
     )
-    lake.replace(RECOMMENDATIONS, lists, where=f"{run.slice} AND list_name = '{entry}'")
+    lake.replace(RECOMMENDATIONS, lists, where=f"{run.slice} AND list_name = '{entry}'", once=f"{run.key}/{entry}")
     return metrics
 
 

@@ -55,7 +55,7 @@ def _score(lake: Lake, config: Config, run: Run, target: str, params: Propensity
         F.lit(target).alias("target"),
         F.lit(model_id).cast("string").alias("model_id"),
     )
-    lake.replace(PROPENSITIES, scored, where=f"{run.slice} AND target = '{target}'")
+    lake.replace(PROPENSITIES, scored, where=f"{run.slice} AND target = '{target}'", once=f"{run.key}/{target}")
     return learned.metrics
 
 

@@ -35,11 +35,11 @@ def _segment(lake: Lake, config: Config, run: Run, entry: str, params: SegmentPa
     if previous is not None:
         before = model_store.load_model(lake, model_store.model_id(previous, STAGE, entry), SegmentModel)
     model = segments.fit(features, params, before)
-    where = f"{run.slice} AND segmentation = '{entry}'"
+    where, once = f"{run.slice} AND segmentation = '{entry}'", f"{run.key}/{entry}"
     if model is None:
         run.stand_in(f"segments.{entry}: needs buyers and found none; no one is in a segment", config.strict)
-        lake.replace(SEGMENTS, lake.frame(SEGMENTS, []), where=where)
-        lake.replace(SEGMENT_PROFILES, lake.frame(SEGMENT_PROFILES, []), where=where)
+        lake.replace(SEGMENTS, lake.frame(SEGMENTS, []), where=where, once=once)
+        lake.replace(SEGMENT_PROFILES, lake.frame(SEGMENT_PROFILES, []), where=where, once=once)
         return []
     if model.k < model.k_wanted:
         run.stand_in(
@@ -51,9 +51,9 @@ def _segment(lake: Lake, config: Config, run: Run, entry: str, params: SegmentPa
     labels = {"run_id": run.key, "segmentation": entry, "source": "kmeans", "model_id": model_id}
     constants = [F.lit(value).alias(name) for name, value in labels.items()]
     assigned = segments.assign(model, features).persist()
-    lake.replace(SEGMENTS, assigned.select("*", *constants), where=where)
+    lake.replace(SEGMENTS, assigned.select("*", *constants), where=where, once=once)
     profiles = segments.profiles(model, assigned.join(features, on="user_id", how="inner"))
-    lake.replace(SEGMENT_PROFILES, profiles.select("*", *constants), where=where)
+    lake.replace(SEGMENT_PROFILES, profiles.select("*", *constants), where=where, once=once)
     metrics = segments.evaluate(model, features)
     assigned.unpersist()
     features.unpersist()

@@ -53,25 +53,26 @@ def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
     """
     batch, params = claim.batch, config.validation
     raw = lake.read(batch.feed.table).where(F.col("batch_id") == batch.batch_id)
-    facts = shop.settle(lake, config.shop, batch.feed, raw, run)
-    rules = row_rules(batch.feed, facts)
-    candidates = candidate_events(raw, batch.feed, facts, duplicate_lines=params.duplicate_lines)
+    proposal = shop.propose(lake, config.shop, batch.feed, raw)
+    rules = row_rules(batch.feed, proposal.shop)
+    candidates = candidate_events(raw, batch.feed, proposal.shop, duplicate_lines=params.duplicate_lines)
     judged = candidates.withColumn("reasons", reasons(rules))
     # From here on only a bad row needs to be known as it came.
     judged = judged.withColumn("raw", F.when(F.size("reasons") > 0, F.to_json("raw")))
-    days = _days(candidates, facts.time_zone)
+    days = _days(candidates, proposal.shop.time_zone)
     with contest.planned(judged, *_silver(lake, claim, days)) as plan:
         verdicts = gate.judge(
             plan.where(contest.JUDGED), EVENTS, rules=rules,
             max_rejected_share=params.max_rejected_share,
         )  # fmt: skip
-        told = [{"batch_id": batch.batch_id, **vars(verdict)} for verdict in verdicts]
+        told = [{"batch_id": batch.batch_id, "sequence": claim.sequence, **vars(verdict)} for verdict in verdicts]
         lake.append(QUALITY, lake.frame(QUALITY, told), once=f"quality/{batch.batch_id}/{claim.sequence}")
         if refused := gate.refusal(verdicts):
             batches.mark_refused(lake, batch, refused, claim.sequence)
             return refused
         for sentence in gate.warnings(verdicts):
             run.warn(f"batch {batch.batch_id}: {sentence}")
+        shop.settle(lake, proposal, run)
         counts = contest.book(plan)
         touched = _write(lake, claim, plan, days)
     batches.mark_validated(lake, claim, counts, touched)

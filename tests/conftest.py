@@ -13,13 +13,13 @@ from shoal.tables import Table
 
 Frame = Callable[..., DataFrame]
 
-# Small data, many plans: what saves work on large data (an optimising compiler, code generated for each plan) costs
-# more than it saves. Online Retail and the local cluster run in processes of their own, as users run them.
+# Small data, many plans: code generated for each plan costs more than it saves. Online Retail and the local cluster
+# run in processes of their own, as users run them.
 TEST_OPTIONS = {
     "spark.master": "local[2]",
     "spark.driver.memory": "2g",
-    # A full code cache would end all compiling, and 48 MB, the default without the optimising compiler, is full soon.
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
+    # Two JVMs share two cores: no threads for collecting. A full code cache would end all compiling.
+    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:ReservedCodeCacheSize=512m",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.shuffle.partitions": "2",

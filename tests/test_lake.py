@@ -1,6 +1,7 @@
 """The lake: what is written once is there once, and stays readable by everyone."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -136,15 +137,27 @@ def test_readers_of_version_one_can_open_it_and_no_statistics_are_personal(lake)
     assert json.loads(stamps[-1]) == {"run_id": "r1"}
 
 
-def test_optimize_is_no_new_data_version(lake, spark):
-    for number in range(3):
-        lake.append(VISITS, visits(lake, (str(number), MONDAY, 1)), once=str(number))
-    before = lake.data_version(VISITS)
+def test_a_slice_that_was_put_in_place_under_a_name_stays(lake):
+    """Of two processes that make the same run, the slower one must not touch what the faster has released."""
+    slice_ = {"where": f"day = DATE '{MONDAY}'", "once": "run/1"}
+    lake.replace(VISITS, visits(lake, ("a", MONDAY, 1)), **slice_)
+    lake.replace(VISITS, visits(lake, ("a", MONDAY, 2)), **slice_)
+    assert contents(lake) == [("a", MONDAY, 1)]
 
-    spark.sql(f"OPTIMIZE {lake.name_of(VISITS)}")
+    lake.replace(VISITS, visits(lake, ("a", MONDAY, 3)), **{**slice_, "once": "run/2"})
+    assert contents(lake) == [("a", MONDAY, 3)]
 
-    assert lake.version(VISITS) > before
-    assert lake.data_version(VISITS) == before == 3
+
+def test_a_version_older_than_the_schema_has_nulls_where_columns_were_added(lake, spark):
+    lake.append(VISITS, visits(lake, ("a", MONDAY, 1, "Ann")), once="1")
+    before = lake.version(VISITS)
+    newer = replace(VISITS, columns=(*VISITS.columns, Column("device", StringType(), "device")))
+    spark.sql(f"ALTER TABLE {lake.name_of(VISITS)} ADD COLUMNS (device STRING)")
+
+    assert [row.device for row in lake.read(newer, before).collect()] == [None]
+    required = replace(VISITS, columns=(*VISITS.columns, Column("device", StringType(), "device", required=True)))
+    with pytest.raises(SchemaError, match="device: missing"):
+        lake.read(required, before)
 
 
 def test_the_last_stamp_of_a_key_is_found_behind_other_commits(lake):

@@ -4,13 +4,16 @@ import contextlib
 import importlib
 import logging
 import os
-import shutil
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
+
+from py4j.protocol import Py4JError
 
 from shoal.config import Config, check_columns, load_config, row_changing, settings_hash
 from shoal.errors import ConfigError, ShoalError, bulleted
@@ -122,27 +125,32 @@ def opened_lake(config: Config, name: str, arguments: Arguments, progress: Progr
     with progress.working(name, "starting Spark"):
         spark = build_session(name, config.spark, quiet=quiet)
     lake = Lake(spark, config.lake)
-    scratch = _checkpoints(lake)
     try:
-        yield lake
+        with _checkpoints(lake):
+            yield lake
     finally:
-        if scratch is not None:
-            shutil.rmtree(scratch, ignore_errors=True)
         spark.stop()
 
 
-def _checkpoints(lake: Lake) -> Path | None:
-    """Give iterative fits a place that every executor sees; returns it where it is ours to remove."""
-    context = lake.spark.sparkContext
+@contextlib.contextmanager
+def _checkpoints(lake: Lake) -> Iterator[None]:
+    """Give iterative fits a place that every executor sees, and remove it afterwards; a given one stays as it is."""
+    context: Any = lake.spark.sparkContext
     if context.getCheckpointDir() is not None:
-        return None
-    if lake.is_in_catalog or "://" in lake.location:
-        root = lake.spark.conf.get("spark.sql.warehouse.dir") if lake.is_in_catalog else lake.location
-        context.setCheckpointDir(f"{root}/_checkpoints")
-        return None
-    folder = Path(tempfile.mkdtemp(prefix="shoal-checkpoints-"))
-    context.setCheckpointDir(folder.as_uri())
-    return folder
+        yield
+        return
+    if context.master.startswith("local["):
+        folder = Path(tempfile.mkdtemp(prefix="shoal-checkpoints-")).as_uri()
+    else:
+        root = lake.spark.conf.get("spark.sql.warehouse.dir") if lake.is_in_catalog else lake.root
+        folder = f"{root}/_checkpoints/{uuid.uuid4()}"
+    context.setCheckpointDir(folder)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(Py4JError, OSError):  # the JVM may be gone
+            place = context._jvm.org.apache.hadoop.fs.Path(folder)
+            place.getFileSystem(context._jsc.hadoopConfiguration()).delete(place, True)
 
 
 def _check_arguments(stages: Sequence[Stage], arguments: Arguments, config: Config) -> None:

@@ -37,10 +37,6 @@ _PROPERTIES = {
 _TRIES = 6
 _CONFLICTS = tuple(getattr(conflicts, name) for name in conflicts.__all__)  # in Python they have no common base
 _TXN = "spark.databricks.delta.write"  # settings under which a MERGE is done once
-_CHANGES_NO_ROW = {
-    "OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "ADD COLUMNS",
-    "ADD CONSTRAINT", "DROP CONSTRAINT", "CHANGE COLUMN", "UPGRADE PROTOCOL", "CREATE TABLE",
-}  # fmt: skip
 _ROWS_PER_FILE = 2_000_000  # one changed day rewrites the files that hold it: keep them small enough
 
 
@@ -71,6 +67,10 @@ class Lake:
         if version is not None:
             reader = reader.option("versionAsOf", version)
         rows = reader.table(self.name_of(table)) if self.is_in_catalog else reader.load(self.path_of(table))
+        if version is not None:  # it may be older than the schema
+            there = {*rows.columns}
+            added = [c for c in table.columns if c.name not in there and not c.required]
+            rows = rows.withColumns({c.name: F.lit(None).cast(c.type) for c in added})
         return table.select(rows)
 
     def exists(self, table: Table) -> bool:
@@ -84,19 +84,6 @@ class Lake:
         if not self.exists(table):
             return None
         return int(self._history(table, 1)[0]["version"])
-
-    def data_version(self, table: Table) -> int | None:
-        """Latest version that changed a row: OPTIMIZE and the like do not count."""
-        if not self.exists(table):
-            return None
-        for limit in (20, 1000, 1_000_000):
-            history = self._history(table, limit)
-            changed = [h["version"] for h in history if h["operation"] not in _CHANGES_NO_ROW]
-            if changed:
-                return int(changed[0])
-            if len(history) < limit:
-                break
-        return 0
 
     def last_stamp(self, table: Table, key: str) -> tuple[int, str] | None:
         """Version and value of the newest commit of a table whose stamp names ``key``."""
@@ -126,13 +113,27 @@ class Lake:
         self._commit(table, "append", write)
 
     def replace(
-        self, table: Table, rows: DataFrame, *, where: str | None, stamp: Mapping[str, str] | None = None
+        self,
+        table: Table,
+        rows: DataFrame,
+        *,
+        where: str | None,
+        once: str | None = None,
+        stamp: Mapping[str, str] | None = None,
     ) -> None:
-        """Overwrite the rows that meet ``where`` (SQL; None means all), also when ``rows`` is empty."""
+        """Overwrite the rows that meet ``where`` (SQL; None means all), also when ``rows`` is empty.
+
+        Args:
+            where: the slice; no row outside of it may be given.
+            once: as for :meth:`append`: what was once put in place under this name is never replaced under it.
+            stamp: goes into this commit's metadata.
+        """
         arranged = self._arranged(table, rows)
 
         def write() -> None:
             writer = arranged.write.mode("overwrite")
+            if once is not None:
+                writer = writer.options(txnAppId=once, txnVersion="1")
             self._save(table, writer if where is None else writer.option("replaceWhere", where))
 
         self._stamped(stamp)._commit(table, "replace", write)
@@ -250,10 +251,14 @@ class Lake:
         """The same lake, whose commits also carry ``stamp``."""
         return self._stamped(stamp)
 
+    @property
+    def root(self) -> str:
+        """The folder itself, absolute and without a slash at its end."""
+        return (self.location if "://" in self.location else str(Path(self.location).absolute())).rstrip("/")
+
     def path_of(self, table: Table) -> str:
         """Folder of a table in a lake that is a folder."""
-        root = self.location if "://" in self.location else str(Path(self.location).absolute())
-        return f"{root.rstrip('/')}/{table.name.replace('.', '/')}"
+        return f"{self.root}/{table.name.replace('.', '/')}"
 
     def name_of(self, table: Table) -> str:
         """Name of a table in SQL."""

@@ -48,4 +48,4 @@ def save_factors(lake: Lake, run: Run, stage: str, entry: str, factors: DataFram
     """
     name = model_id(run.key, stage, entry)
     rows = factors.withColumn("model_id", F.lit(name)).withColumn("run_id", F.lit(run.key))
-    lake.replace(FACTORS, rows, where=f"{run.slice} AND model_id = '{name}'")
+    lake.replace(FACTORS, rows, where=f"{run.slice} AND model_id = '{name}'", once=name)

@@ -1,5 +1,8 @@
 """What is settled once about the shop: its time zone and its currency, in ``ops.lake``."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from pyspark.sql import DataFrame
 
 from shoal.errors import ConfigError
@@ -10,36 +13,43 @@ from shoal.sources import Feed
 from shoal.sources.mapping import Shop, main_currency
 
 
-def settle(lake: Lake, params: ShopParams, feed: Feed, raw: DataFrame, run: Run) -> Shop:
+@dataclass(frozen=True)
+class Proposal:
+    """The shop as a batch is judged by it."""
+
+    shop: Shop
+    unsettled: dict[str, tuple[str, str]]  # fact that the lake does not keep yet -> its value, and where it came from
+
+
+def propose(lake: Lake, params: ShopParams, feed: Feed, raw: DataFrame) -> Proposal:
     """The shop's zone and currency: those of the lake, else of the settings, else of this first feed.
 
     Raises:
         ConfigError: the settings say another zone or currency than the lake has kept.
     """
-    facts = lake.facts()
-    zone = facts.get("time_zone")
-    if zone is None:
-        zone, reason = _chosen(params.time_zone, feed.time_zone or "UTC", feed)
-        zone = lake.settle("time_zone", zone, reason)
-        run.note(f"the shop's days are those of {zone} ({reason})")
-    currency = facts.get("currency")
-    if currency is None:
-        wanted = params.currency or main_currency(raw, feed)
-        if wanted is not None:
-            _, reason = _chosen(params.currency, wanted, feed)
-            currency = lake.settle("currency", wanted, reason)
-            run.note(f"the shop's money is {currency} ({reason})")
-    for name, wanted, kept in (
-        ("time_zone", params.time_zone, zone),
-        ("currency", params.currency, currency),
-    ):
-        if wanted is not None and wanted != kept:
+    kept = lake.facts()
+    settings = {"time_zone": params.time_zone, "currency": params.currency}
+    of_feed: dict[str, Callable[[], str | None]] = {
+        "time_zone": lambda: feed.time_zone or "UTC",
+        "currency": lambda: main_currency(raw, feed),
+    }
+    unsettled = {}
+    for name, wanted in settings.items():
+        if name not in kept:
+            if value := wanted or of_feed[name]():
+                unsettled[name] = (value, "from the settings" if wanted else f"from the first feed, {feed.name}")
+        elif wanted not in (None, kept[name]):
             raise ConfigError(
-                f"shop.{name}: the lake {lake.location} was made with {kept}, the settings say {wanted}; "
+                f"shop.{name}: the lake {lake.location} was made with {kept[name]}, the settings say {wanted}; "
                 "it cannot change, as stored days and sums depend on it"
             )
-    return Shop(zone, currency)
+    said = {**{name: value for name, (value, _) in unsettled.items()}, **kept}
+    return Proposal(Shop(said["time_zone"], said.get("currency")), unsettled)
 
 
-def _chosen(setting: str | None, other: str, feed: Feed) -> tuple[str, str]:
-    return (setting, "from the settings") if setting else (other, f"from the lake's first feed, {feed.name}")
+def settle(lake: Lake, proposal: Proposal, run: Run) -> None:
+    """Keep for ever what the first accepted batch was judged by; a refused one settles nothing."""
+    words = {"time_zone": "the shop's days are those of", "currency": "the shop's money is"}
+    for name, (value, reason) in proposal.unsettled.items():
+        lake.settle(name, value, reason)
+        run.note(f"{words[name]} {value} ({reason})")

@@ -14,7 +14,7 @@ class Stage(NamedTuple):
 
 STAGES = (
     Stage("ingest", "ingest", "Bring new files of a feed into bronze, exactly once.", False),
-    Stage("validate", "validate", "Map and judge new batches; good rows into silver, bad ones aside.", False),
+    Stage("validate", "validate", "Judge new batches: good rows into silver, bad ones aside.", False),
     Stage("features", "build_features", "Compute what the shop knew of each user before a day.", True),
     Stage("segments", "segment_users", "Group buyers who behave alike (KMeans).", True),
     Stage("propensity", "score_propensity", "Score who will buy soon (logistic regression).", True),

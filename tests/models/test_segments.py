@@ -14,9 +14,8 @@ from pyspark.sql.types import StructField, StructType
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from shoal.errors import ConfigError
-from shoal.models import segments as segmentation
-from shoal.models.segment_names import CLEAR, SAME, TEMPLATES, Figures, leans, marks, names, same_segments
 from shoal.models.segments import SegmentModel, assign, evaluate, fit, profiles
+from shoal.models.segments.naming import CLEAR, SAME, TEMPLATES, Figures, leans, marks, names, same_segments
 from shoal.params import SegmentParams
 from shoal.tables import SEGMENT_PROFILES, USER_FEATURES
 
@@ -104,7 +103,7 @@ def coordinates(model: SegmentModel, table: pd.DataFrame) -> np.ndarray:
 def small() -> Iterator[None]:
     """Several partitions for a few rows."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(segmentation, "ROWS_PER_PARTITION", 60)
+        patch.setattr("shoal.models.segments.clustering.ROWS_PER_PARTITION", 60)
         yield
 
 

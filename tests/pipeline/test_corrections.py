@@ -34,33 +34,28 @@ def deliver(shelf, tmp_path):
     return batch
 
 
-def standing(shelf):
-    found = shelf.read(EVENTS, "event_id = 'e1'").collect()
+def standing(shelf, event_id):
+    found = shelf.read(EVENTS, f"event_id = '{event_id}'").collect()
     return [(str(e.event_date), str(e.unit_price), e.is_deleted) for e in found]
 
 
-# Those in which an event is met on the day that it left, and before the version that moved it.
-@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)], ids=["as it happened", "the last one first"])
-def test_a_moved_event_stands_once_where_its_last_version_says(shelf, deliver, order):
-    versions = (FIRST, MOVED, DEARER)
+def test_corrections_that_arrive_in_the_wrong_order(shelf, deliver):
+    """Three batches: one event moves to another day and gets dearer, the last version first; one is deleted."""
+    gone = {**FIRST, "event_id": "e2", "order_id": "o2", "user_id": "ben"}
+    deliver(DEARER, OTHERS[0])
+    deliver(FIRST, gone, OTHERS[1])
+    deliver(MOVED, {**gone, "is_deleted": True, "updated_at": "2025-03-02T11:00:00Z"}, OTHERS[2])
 
-    for number, place in enumerate(order):
-        deliver(versions[place], OTHERS[number])
-
-    assert standing(shelf) == [("2025-03-05", "7.000000", False)]
-    (bought,) = shelf.read(ORDERS, "order_id = 'o1'").collect()
+    assert standing(shelf, "e1") == [("2025-03-05", "7.000000", False)]
+    assert standing(shelf, "e2") == [("2025-03-01", "5.000000", True)]
+    orders = {row.order_id: row for row in shelf.read(ORDERS).collect()}
+    assert orders.keys() == {"o1", "p0", "p1", "p2"}, "the deletion takes its order away"
+    bought = orders["o1"]
     assert (str(bought.order_date), bought.lines, str(bought.gross)) == ("2025-03-05", 1, "7.000000")
-    assert {str(v.unit_price) for v in shelf.read(EVENT_VERSIONS).collect()} == {"5.000000"}
-    books = [(b.rows_accepted, b.rows_rejected, b.rows_duplicate) for b in shelf.read(BATCHES).collect()]
-    assert books == [(2, 0, 0)] * 3
-
-
-def test_a_deletion_takes_the_order_away(shelf, deliver):
-    deliver(FIRST, OTHERS[0])
-    deliver({**FIRST, "is_deleted": True, "updated_at": "2025-03-02T11:00:00Z"}, OTHERS[1])
-
-    assert standing(shelf) == [("2025-03-01", "5.000000", True)]
-    assert [row.order_id for row in shelf.read(ORDERS).orderBy("order_id").collect()] == ["p0", "p1"]
+    replaced = [(v.event_id, str(v.unit_price)) for v in shelf.read(EVENT_VERSIONS).collect()]
+    assert sorted(replaced) == [("e1", "5.000000"), ("e1", "5.000000"), ("e2", "5.000000")]
+    books = shelf.read(BATCHES).orderBy("sequence").collect()
+    assert [(b.rows_accepted, b.rows_rejected, b.rows_duplicate) for b in books] == [(2, 0, 0), (3, 0, 0), (3, 0, 0)]
 
 
 @pytest.mark.slow

@@ -141,15 +141,6 @@ def test_a_glob_without_a_match(shelf, tmp_path):
     assert "*.csv matches no file" in said
 
 
-def test_as_of_before_the_first_event(shelf, deliver):
-    path = deliver("events.jsonl", *(event(n) for n in range(40)))
-
-    said = refused(shelf, ("shoal", path), code=2, as_of=DAY, until="features")
-
-    assert f"events run from {DAY} to {DAY + timedelta(days=19)}" in said
-    assert not shelf.lake.exists(RELEASES)
-
-
 def test_a_lake_of_a_newer_schema(shelf):
     shelf.lake.record(LAKE, [{"name": "schema_version", "value": "999", "reason": "from the future"}])
 
@@ -157,23 +148,24 @@ def test_a_lake_of_a_newer_schema(shelf):
 
 
 def test_a_gate_stops_the_batch_and_silver_stays(shelf, deliver):
-    good = deliver("good.jsonl", *(event(n) for n in range(40)))
     bad = deliver("bad.jsonl", *(event(100 + n, quantity=-1 if n % 2 else 1) for n in range(400)))
-    shelf.run(("shoal", good), until="validate")
-    before = shelf.lake.version(EVENTS)
+    good = deliver("good.jsonl", *(event(n) for n in range(40)))
 
-    said = refused(shelf, ("shoal", bad), code=3, until="validate")
-
+    said = refused(shelf, ("shoal", bad), code=3, until="validate", sets=("shop.time_zone=Asia/Tokyo",))
     assert "quantity >= 1" in said
-    assert shelf.lake.version(EVENTS) == before
-    assert {row.state for row in shelf.read(BATCHES).collect()} == {"validated", "refused"}
-    assert shelf.read(QUALITY, "NOT success AND severity = 'critical'").count() > 0
+    assert {"time_zone", "currency"}.isdisjoint(shelf.lake.facts()), "a refused first batch settles nothing"
+    assert not shelf.lake.exists(EVENTS)
 
     shelf.run(("shoal", good), until="validate")  # later calls warn and go on
-    warned = shelf.read(RUNS, "job = 'validate'").orderBy("started_at").collect()[-1].warnings
-    assert "stays refused" in warned[0]
+    assert "stays refused" in shelf.read(RUNS, "job = 'validate' AND outcome = 'done'").first().warnings[0]
+    before = shelf.lake.version(EVENTS)
+
     said = refused(shelf, code=3, first="validate", until="validate", retry_refused=True)
     assert "was refused" in said
+    assert shelf.lake.version(EVENTS) == before
+    assert {row.state for row in shelf.read(BATCHES).collect()} == {"validated", "refused"}
+    stopped_at = shelf.read(QUALITY, "NOT success AND severity = 'critical'").select("sequence").distinct().collect()
+    assert {row.sequence for row in stopped_at} == {1, 3}
 
 
 BROKEN = {  # a gate, and what half of a batch says so that it does not hold
@@ -202,32 +194,37 @@ def test_each_gate_that_a_feed_can_break_leaves_silver_as_it_was(shelf, deliver)
         assert [shelf.lake.version(table) for table in tables] == before, gate
 
 
-def test_too_little_to_train_is_said_and_baselines_are_named(shelf, deliver):
-    path = deliver("few.jsonl", *(event(n) for n in range(40)))
-
-    shelf.run(("shoal", path), as_of=DAY + timedelta(days=21))
-
-    (release,) = shelf.read(RELEASES).collect()
-    assert len(release.fallbacks) >= 3
-    lists = shelf.read(RECOMMENDATIONS).collect()
-    assert {row.source for row in lists} == {"popularity"}
-    assert len(lists) == 9 * 10, "nine users, ten items each of the 31, of which nobody has bought more than 5"
-    assert {row.segment_id for row in shelf.read(SEGMENTS).collect()} == {1}
+@pytest.fixture(scope="module")
+def few(shelf_at, tmp_path_factory):
+    """A lake with forty purchases of nine users in silver, and nothing published."""
+    folder = tmp_path_factory.mktemp("few")
+    path = folder / "few.jsonl"
+    path.write_text("".join(json.dumps(event(number)) + "\n" for number in range(40)))
+    shelf = shelf_at(folder / "lake")
+    shelf.run(("shoal", path), until="validate")
+    return shelf
 
 
-def test_strict_stops_before_publishing(shelf, deliver):
-    path = deliver("few.jsonl", *(event(n) for n in range(40)))
+def test_as_of_before_the_first_event(few):
+    said = refused(few, code=2, as_of=DAY, first="features")
 
-    said = refused(shelf, ("shoal", path), code=3, as_of=DAY + timedelta(days=21), sets=("strict=true",))
+    assert f"events run from {DAY} to {DAY + timedelta(days=19)}" in said
+    assert not few.lake.exists(RELEASES)
+
+
+def test_strict_stops_before_publishing(few):
+    said = refused(few, code=3, as_of=DAY + timedelta(days=21), first="features", sets=("strict=true",))
 
     assert "strict is set" in said
-    assert not shelf.lake.exists(RELEASES)
+    assert not few.lake.exists(RELEASES)
 
 
-def test_another_zone_than_the_lakes_is_refused(shelf, deliver):
-    shelf.run(("shoal", deliver("first.jsonl", *(event(n) for n in range(40)))), until="validate")
-    second = deliver("second.jsonl", *(event(50 + n) for n in range(40)))
+def test_too_little_to_train_is_said_and_baselines_are_named(few):
+    few.run(as_of=DAY + timedelta(days=21), first="features")
 
-    said = refused(shelf, ("shoal", second), code=2, until="validate", sets=("shop.time_zone=Europe/Paris",))
-
-    assert "was made with UTC, the settings say Europe/Paris" in said
+    (release,) = few.read(RELEASES).collect()
+    assert len(release.fallbacks) >= 3
+    lists = few.read(RECOMMENDATIONS).collect()
+    assert {row.source for row in lists} == {"popularity"}
+    assert len(lists) == 9 * 10, "nine users, ten items each of the 31, of which nobody has bought more than 5"
+    assert {row.segment_id for row in few.read(SEGMENTS).collect()} == {1}

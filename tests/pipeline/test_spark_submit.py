@@ -22,7 +22,8 @@ QUICK = (  # a short life on two cores: no optimising compiler, few partitions
     "spark.sql.shuffle.partitions=2", "spark.databricks.delta.snapshotPartitions=1", "spark.ui.enabled=false",
 )  # fmt: skip
 SETS = ("recommend.for_you.rank=4", "recommend.for_you.max_iter=2", "recommend.for_you.min_interactions=50",
-        "segments.default.max_iter=10", "features.tile_buckets=2")  # fmt: skip
+        "segments.default.k=3", "segments.default.max_iter=10", "features.tile_buckets=2",
+        "propensity.buys_30d.horizon_days=5", "propensity.buys_30d.min_positives=5")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def test_that_python_has_no_shoal(bare_python):
 
 
 def test_the_whole_pipeline_passes_on_executor_processes(spark, shelf_at, wheel, bare_python, tmp_path):
-    shop = synthesize(spark, users=300, items=80, days=150, seed=5)
+    shop = synthesize(spark, users=150, items=48, days=30, seed=5)
     write(shop, tmp_path / "shop")
     conf = [part for setting in QUICK for part in ("--conf", setting)]
     sets = [part for setting in SETS for part in ("--set", setting)]
@@ -91,6 +92,8 @@ def test_the_whole_pipeline_passes_on_executor_processes(spark, shelf_at, wheel,
     assert ended.returncode == 0, ended.stdout[-3000:]
     rows = published(shelf_at(tmp_path / "lake"))
     assert all(rows[table.name] for table in (SEGMENTS, PROPENSITIES, RECOMMENDATIONS))
+    checkpoints = tmp_path / "lake" / "_checkpoints"
+    assert [*checkpoints.iterdir()] == [], "they lay where every executor sees them, and were removed"
 
 
 def test_without_delta_one_sentence_says_what_to_do(wheel, bare_python, tmp_path):

@@ -388,7 +388,7 @@ def expectation(name: str, *, success: bool, severity: str = "critical", observe
 
 
 def test_a_verdict_is_a_row_of_quality_without_its_batch() -> None:
-    assert ["batch_id", *(field.name for field in fields(Verdict))] == QUALITY.names
+    assert ["batch_id", "sequence", *(field.name for field in fields(Verdict))] == QUALITY.names
 
 
 def test_a_batch_that_holds_is_not_refused() -> None:

@@ -105,10 +105,17 @@ RUNS = Table(
 
 QUALITY = Table(
     name="ops.quality",
-    doc="One row per rule or expectation and batch.",
-    key=("batch_id", "kind", "name"),
+    doc="One row per rule or expectation and judgement of a batch.",
+    key=("batch_id", "sequence", "kind", "name"),
     columns=(
         text("batch_id", "batch that was judged", required=True),
+        Column(
+            "sequence",
+            LongType(),
+            "place it had claimed in the order: after a refusal it may be judged again",
+            required=True,
+            low=1,
+        ),
         text("kind", "rule: judged per row; expectation: judged by Great Expectations", required=True),
         text("name", "what must hold", required=True),
         text("severity", "critical stops the batch, warning is said, info is kept", required=True),

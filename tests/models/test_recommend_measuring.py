@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import ndcg_score
 
 from shoal.models.metric import Metric
-from shoal.models.ranking import Z_95, bought_before, compare, evaluate, measure, time_split
+from shoal.models.recommend.measuring import Z_95, bought_before, compare, evaluate, measure, time_split
 from shoal.params import RecommendParams
 from shoal.tables import USER_ITEM_DAYS
 

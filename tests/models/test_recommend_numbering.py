@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from shoal.models.numbering import number
+from shoal.models.recommend.numbering import number
 
 IDS = [
     "b", "a", "Z", "10", "9", "", " ", "z", "aa", "a\u0000",

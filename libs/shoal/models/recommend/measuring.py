@@ -8,7 +8,10 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from shoal.models.metric import Metric
-from shoal.models.recommend import fit, owned, popular, popular_limit, recommend, strengths
+from shoal.models.recommend.als import fit
+from shoal.models.recommend.lists import recommend
+from shoal.models.recommend.popularity import popular, popular_limit
+from shoal.models.recommend.strengths import owned, strengths
 from shoal.params import RecommendParams
 
 Z_95 = 1.959963984540054  # of the normal distribution: 95 % lie within this many standard deviations

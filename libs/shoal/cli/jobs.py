@@ -1,0 +1,66 @@
+"""Jobs by their stage names, and all of them in order. Heavy imports wait until a command needs them."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shoal.cli.options import COMMON, INPUT, RETRY, RUN, options
+from shoal.cli.root import shoal_command
+from shoal.cli.telling import told
+from shoal.errors import ConfigError
+from shoal.progress import Progress
+from shoal.stages import NAMES, STAGES, Stage
+
+if TYPE_CHECKING:
+    from shoal.job import Arguments
+
+
+def _stage_command(stage: Stage) -> click.Command:
+    """The command of one stage."""
+    shared = [COMMON, RUN] if stage.needs_as_of else [COMMON]
+    if stage.name == "ingest":
+        shared += [INPUT]
+    if stage.name in {"ingest", "validate"}:
+        shared += [RETRY]
+
+    @options(*shared)
+    def run(**given: Any) -> None:
+        _run_stages([stage], given)
+
+    return click.command(stage.name, help=stage.doc, short_help=stage.doc)(run)
+
+
+for _stage in STAGES:
+    shoal_command.add_command(_stage_command(_stage))
+
+
+@shoal_command.command(short_help="Run every stage in order.")
+@options(COMMON, RUN, INPUT, RETRY)
+@click.option("--until", type=click.Choice(NAMES), default=NAMES[-1], help="Stop after this stage.")
+def pipeline(until: str, **given: Any) -> None:
+    """Run every stage in order: raw events to published tables.
+
+    Running it again with the same input and day says that nothing is new.
+    """
+    _run_stages(STAGES[: NAMES.index(until) + 1], given)
+
+
+def _run_stages(stages: Sequence[Stage], given: dict[str, Any]) -> None:
+    progress = Progress(given["log_format"])
+    with told(progress, stages[0].name if len(stages) == 1 else "pipeline", given["verbose"]):
+        arguments = _arguments(given)
+        from shoal.job import run_stages
+
+        run_stages(stages, arguments, progress)
+
+
+def _arguments(given: dict[str, Any]) -> "Arguments":
+    feeds, paths = given.pop("feeds", ()), given.pop("paths", ())
+    if len(feeds) != len(paths):
+        raise ConfigError(
+            f"{len(feeds)} --feed and {len(paths)} --input: each --feed needs one --input, the n-th with the n-th"
+        )
+    from shoal.job import Arguments
+
+    return Arguments(**given, inputs=tuple(zip(feeds, paths, strict=True)))

@@ -1,0 +1,148 @@
+"""Tools beside the jobs: query, look, list, try. Heavy imports wait until a command needs them."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from shoal.cli.options import COMMON, CONFIG, LAKE, SET, options
+from shoal.cli.root import shoal_command
+from shoal.cli.telling import lake_of, spark_of, told
+from shoal.progress import Progress
+
+
+@shoal_command.command(short_help="Query the published tables with SQL.")
+@click.argument("query")
+@click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table")
+@COMMON
+def sql(query: str, form: str, **given: Any) -> None:
+    """Query the lake with SQL; gold.current_users and the other views show the current release."""
+    with lake_of(given, "sql") as lake:
+        from shoal.tools import query_lake
+
+        click.echo(query_lake(lake, query, form))
+
+
+@shoal_command.command(short_help="Show what was published, for people.")
+@COMMON
+def show(**given: Any) -> None:
+    """Show what the current release says, for people."""
+    with lake_of(given, "show") as lake:
+        from shoal.summary import summary
+
+        click.echo(summary(lake))
+
+
+@shoal_command.command(short_help="Print the public views for another reader.")
+@click.option("--dialect", type=click.Choice(["spark", "duckdb", "polars", "trino", "databricks"]), default="duckdb")
+@COMMON
+def views(dialect: str, **given: Any) -> None:
+    """Print statements that open the tables and gold.current_* elsewhere."""
+    with lake_of(given, "views") as lake:
+        from shoal.views import statements
+
+        end = "" if dialect == "polars" else ";"
+        click.echo("\n".join(statement + end for statement in statements(lake, dialect)))
+
+
+@shoal_command.command(short_help="List the releases.")
+@COMMON
+def releases(**given: Any) -> None:
+    """List the releases, newest first; the current one is marked."""
+    with lake_of(given, "releases") as lake:
+        from shoal.tools import release_lines
+
+        click.echo("\n".join(release_lines(lake)))
+
+
+@shoal_command.command(short_help="Show an earlier release again.")
+@click.option("--to", type=int, metavar="SEQ", help="Release to show; by default the one before the current.")
+@COMMON
+def rollback(to: int | None, **given: Any) -> None:
+    """Show an earlier release again, by a new release that points back."""
+    with lake_of(given, "rollback") as lake:
+        from shoal.tools import rolled_back
+
+        click.echo(rolled_back(lake, to))
+
+
+@shoal_command.command(short_help="Make a synthetic shop with planted truth.")
+@click.option("--users", type=click.IntRange(1), default=20_000, show_default=True)
+@click.option("--items", type=click.IntRange(1), default=2_000, show_default=True)
+@click.option("--days", type=click.IntRange(1), default=180, show_default=True)
+@click.option("--seed", type=int, default=7, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="New folder: events/ and truth/.")
+@COMMON
+def synthesize(users: int, items: int, days: int, seed: int, out: Path, **given: Any) -> None:
+    """Make a synthetic shop: raw events for the feed `shoal`, and the truth they were made from."""
+    with spark_of(given, "synthesize") as spark:
+        from shoal.synthetic import synthesize as make
+        from shoal.synthetic import write
+
+        shop = make(spark, users=users, items=items, days=days, seed=seed)
+        write(shop, out)
+        click.echo(f"{out}/events and {out}/truth: {users:,} users, {items:,} items, {days} days; "
+                   f"run the pipeline with --feed shoal --input {out}/events --as-of {shop.as_of}")  # fmt: skip
+
+
+@shoal_command.group(short_help="List and try feeds.")
+def feed() -> None:
+    """List the feeds, write an example, try a file."""
+
+
+@feed.command("list", short_help="List the feeds.")
+def feed_list() -> None:
+    """List the feeds."""
+    from shoal.sources import FEEDS
+
+    for known in FEEDS.values():
+        click.echo(f"{known.name:<15} {known.doc}")
+
+
+@feed.command("template", short_help="Write an example of the feed `shoal`.")
+@click.option("--out", type=click.Path(path_type=Path), help="File to write; by default it is printed.")
+def feed_template(out: Path | None) -> None:
+    """Write an example of the feed `shoal`: JSON lines with its columns."""
+    from shoal.sources.template import template
+
+    if out is None:
+        click.echo(template(), nl=False)
+    elif out.exists():
+        raise click.UsageError(f"{out} is there already; name a new file")
+    else:
+        out.write_text(template(), encoding="utf-8")
+        click.echo(f"wrote {out}; try `shoal feed check {out}`")
+
+
+@feed.command("check", short_help="Show ten mapped rows of a file, and every problem.")
+@click.argument("path")
+@click.option("--feed", "name", default="shoal", show_default=True, metavar="NAME")
+@COMMON
+def feed_check(path: str, name: str, **given: Any) -> None:
+    """Map a file without storing it: show ten rows, and how many break which rule."""
+    with spark_of(given, "feed check") as spark:
+        from shoal.tools import checked_feed
+
+        report, good = checked_feed(spark, name, path)
+        click.echo(report)
+        if not good:
+            sys.exit(3)
+
+
+@shoal_command.group(short_help="Show settings.")
+def config() -> None:
+    """Show settings."""
+
+
+@config.command("show", short_help="Print the resolved settings and where each came from.")
+@options(CONFIG, SET, LAKE)
+def config_show(config_files: tuple[Path, ...], sets: tuple[str, ...], lake: str | None) -> None:
+    """Print the resolved settings and where each came from; passwords and other secrets are hidden."""
+    with told(Progress(), "config", verbose=False):
+        from shoal.config import explain
+
+        settings = explain(config_files, sets, lake)
+        width = max(len(setting.key) for setting in settings)
+        for setting in settings:
+            click.echo(f"{setting.key:<{width}}  {setting.value!s:<40}  {setting.origin}")

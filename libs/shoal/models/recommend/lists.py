@@ -1,0 +1,104 @@
+"""A ranked list for every user: the best by ALS, filled with popular items."""
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from shoal.models.recommend.als import FittedAls
+from shoal.models.recommend.popularity import one_row_per_item
+from shoal.models.recommend.scoring import best_by_als
+from shoal.params import RecommendParams
+
+
+def recommend(
+    fitted: FittedAls | None,
+    users: DataFrame,
+    popular: DataFrame,
+    owned: DataFrame | None,
+    allowed_items: DataFrame,
+    params: RecommendParams,
+) -> DataFrame:
+    """A ranked list for every user: the best by ALS, then popular items where ALS knows too few or nothing.
+
+    Each user gets exactly ``top_n`` items, or as many as there are allowed item groups with an item that
+    the user does not own, provided that ``popular`` goes as deep as :func:`popular_limit` says. A user who
+    owns much is filled from further down the popular items; how far is known per user, so no other list
+    costs more for it.
+
+    Args:
+        fitted: the model; None lets popularity stand in for all.
+        users: ``user_id`` of everyone who gets a list.
+        popular: rows of :func:`popular`.
+        owned: ``user_id`` and ``item_id`` never to be given, where ``exclude_owned`` is set. Other variants
+            of an owned item may be given; list them here too where they must not.
+        allowed_items: ``item_id`` and, where there are variants, ``item_group_id``; a group comes once.
+        params: the list's settings.
+
+    Returns:
+        ``user_id``, ``rank``, ``item_id``, ``score``, ``source`` (als or popularity) and ``reason``. Equal
+        scores are ordered by item_id. ALS scores are inner products, about 0 to 1; popularity's are heads.
+    """
+    wanted = users.select("user_id").dropna().distinct()
+    items = one_row_per_item(allowed_items)
+    barred = owned if params.exclude_owned and owned is not None else users.sparkSession.createDataFrame(
+        [], "user_id string, item_id string"
+    )  # fmt: skip
+    barred = barred.select("user_id", "item_id").distinct()
+    if fitted is None:
+        none = wanted.withColumn("found", F.lit(0))
+        return _filled(none, None, popular, barred, items, params.top_n)
+    learned = best_by_als(fitted, wanted, barred, items, params.top_n).checkpoint()
+    counts = learned.groupBy("user_id").agg(F.count(F.lit(1)).cast("int").alias("found"))
+    short = (
+        wanted.join(counts, "user_id", how="left")
+        .select("user_id", F.coalesce("found", F.lit(0)).alias("found"))
+        .where(F.col("found") < params.top_n)
+    )
+    return learned.drop("item_group_id").unionByName(_filled(short, learned, popular, barred, items, params.top_n))
+
+
+def _filled(
+    short: DataFrame,
+    learned: DataFrame | None,
+    popular: DataFrame,
+    barred: DataFrame,
+    items: DataFrame,
+    top_n: int,
+) -> DataFrame:
+    """Popular items for users who ``found`` fewer than ``top_n``, ranked after what they found.
+
+    The first (top_n + owned) groups of the popular items are enough for a user who owns that many of these
+    items: each owned item and each item found already can spoil but one group.
+    """
+    by_rank = Window.orderBy("rank").rowsBetween(Window.unboundedPreceding, Window.currentRow)  # a short list
+    of_group = Window.partitionBy("item_group_id").orderBy("rank")
+    offers = (
+        popular.join(items, "item_id", how="inner")
+        .withColumn("is_first", (F.row_number().over(of_group) == 1).cast("int"))
+        .withColumn("depth", F.sum("is_first").over(by_rank).cast("int"))  # groups named up to here
+        .drop("is_first")
+    )
+    owned_offers = barred.join(short, "user_id", how="left_semi").join(offers, "item_id", how="left_semi")
+    owned_counts = owned_offers.groupBy("user_id").agg(F.count(F.lit(1)).cast("int").alias("owned"))
+    depths = F.explode(F.sequence(F.lit(1), F.lit(top_n) + F.coalesce("owned", F.lit(0)))).alias("depth")
+    choices = (
+        short.join(owned_counts, "user_id", how="left")
+        .select("user_id", "found", depths)
+        .join(F.broadcast(offers), "depth", how="inner")
+        .join(owned_offers, ["user_id", "item_id"], how="left_anti")
+    )
+    if learned is not None:
+        choices = choices.join(
+            learned.select("user_id", "item_group_id"), ["user_id", "item_group_id"], how="left_anti"
+        )
+    offer = F.min(F.struct("rank", "item_id", "score", "reason")).alias("offer")
+    by_user = Window.partitionBy("user_id").orderBy("offer.rank")
+    return (
+        choices.groupBy("user_id", "found", "item_group_id")
+        .agg(offer)
+        .withColumn("place", F.col("found") + F.row_number().over(by_user))
+        .where(F.col("place") <= top_n)
+        .select(
+            "user_id", F.col("place").alias("rank"), "offer.item_id", "offer.score",
+            F.lit("popularity").alias("source"), "offer.reason",
+        )
+    )  # fmt: skip
