@@ -13,11 +13,10 @@ from shoal.tables import Table
 
 Frame = Callable[..., DataFrame]
 
-# Small data, many plans: code generated for each plan costs more than it saves. Online Retail and the local cluster
-# run in processes of their own, as users run them.
+# Small data, many plans: code generated for each plan costs more than it saves.
 TEST_OPTIONS = {
     "spark.master": "local[2]",
-    "spark.driver.memory": "2g",
+    "spark.driver.memory": "3g",
     # Two JVMs share two cores: no threads for collecting. A full code cache would end all compiling.
     "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:ReservedCodeCacheSize=512m",
     "spark.sql.codegen.wholeStage": "false",

@@ -1,6 +1,8 @@
 """The lake: what is written once is there once, and stays readable by everyone."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -67,6 +69,21 @@ def test_who_comes_late_in_a_numbered_order_changes_nothing(lake):
     lake.append(VISITS, visits(lake, ("d", MONDAY, 1)), once="order", number=1)
 
     assert contents(lake) == [("a", MONDAY, 3), ("b", MONDAY, 2)]
+
+
+def test_on_a_disk_no_other_process_writes_a_table_meanwhile(lake):
+    lake.append(VISITS, visits(lake, ("a", MONDAY, 1)), once="1")
+    lock = f"{lake.root}/_locks/{VISITS.name}"
+    asked = f"import fcntl; fcntl.flock(open({lock!r}, 'w'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+
+    def free():
+        return subprocess.run([sys.executable, "-c", asked], capture_output=True, check=False).returncode == 0
+
+    during = []
+    lake._commit(VISITS, "look", lambda: during.append(free()))
+
+    assert during == [False]
+    assert free()
 
 
 @pytest.mark.parametrize("name", conflicts.__all__)

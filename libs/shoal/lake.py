@@ -5,11 +5,13 @@ number of times, and tells an observer before and after, so that a test can list
 stop it at each.
 """
 
+import contextlib
+import fcntl
 import json
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import and_
@@ -308,7 +310,8 @@ class Lake:
         observe("before", operation, table.name)
         self.spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps(dict(self.stamp)))
         try:
-            _with_retries(table, write)
+            with self._alone(table):
+                _with_retries(table, write)
         finally:
             self.spark.conf.unset("spark.databricks.delta.commitInfo.userMetadata")
         version = self.version(table)
@@ -316,6 +319,22 @@ class Lake:
             self.written[table.name] = version
         observe("after", operation, table.name)
         return version
+
+    @contextlib.contextmanager
+    def _alone(self, table: Table) -> Iterator[None]:
+        """Keep other processes from writing a table on this machine's disk meanwhile.
+
+        There, Delta looks whether a version exists and then renames, and a rename replaces: of two processes
+        that do so in the same instant one would lose its commit and never know. A killed process holds no lock.
+        """
+        if self.is_in_catalog or "://" in self.location:
+            yield
+            return
+        folder = Path(self.root) / "_locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / table.name).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def _create(self, table: Table) -> None:
         if self.exists(table):
@@ -335,7 +354,8 @@ class Lake:
         for name, value in {**_PROPERTIES, **_statistics(table)}.items():
             creation = creation.property(name, value)
         creation = creation.partitionedBy(*table.partition_by) if table.partition_by else creation
-        _with_retries(table, lambda: creation.execute())
+        with self._alone(table):
+            _with_retries(table, lambda: creation.execute())
         observe("after", "create", table.name)
 
     def _add_columns(self, table: Table) -> None:
