@@ -17,8 +17,12 @@ Frame = Callable[..., DataFrame]
 TEST_OPTIONS = {
     "spark.master": "local[2]",
     "spark.driver.memory": "3g",
-    # Two JVMs share two cores: no threads for collecting. A full code cache would end all compiling.
-    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:ReservedCodeCacheSize=512m",
+    # Two JVMs share two cores: no threads for collecting, and only what is very hot is compiled with all care (as by
+    # default, compiling alone took 30 % of the time). A full code cache would end all compiling.
+    "spark.driver.extraJavaOptions": (
+        "-XX:+UseSerialGC -Xmn1200m -XX:ReservedCodeCacheSize=512m -XX:Tier4InvocationThreshold=20000 "
+        "-XX:Tier4MinInvocationThreshold=3000 -XX:Tier4CompileThreshold=50000 -XX:Tier4BackEdgeThreshold=150000"
+    ),
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.shuffle.partitions": "2",
