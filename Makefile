@@ -29,7 +29,8 @@ venv: $(STAMP)  ## make or renew the virtual environment
 
 demo: $(STAMP)  ## make a synthetic shop, run the whole pipeline on it, show what it found
 	@$(BIN)/python -c 'from shoal.session import check_java; check_java()'
-	@test -d $(DEMO)/shop || $(BIN)/shoal synthesize --users 18000 --items 2000 --days 180 --seed 7 --out $(DEMO)/shop
+	@test -e $(DEMO)/shop/events/_SUCCESS || { rm -rf $(DEMO)/shop; \
+	  $(BIN)/shoal synthesize --users 18000 --items 2000 --days 180 --seed 7 --out $(DEMO)/shop; }
 	@$(BIN)/shoal pipeline --feed shoal --input $(DEMO)/shop/events --lake $(DEMO)/lake --as-of 2025-06-30
 	@$(BIN)/shoal show --lake $(DEMO)/lake
 	@echo; echo "Next:"
@@ -41,8 +42,8 @@ test: $(STAMP)  ## run the tests, two files at a time
 	@$(BIN)/python -c 'from shoal.session import check_java; check_java()'
 	$(BIN)/pytest -m 'not slow' --numprocesses=2 --dist=loadfile --durations=15
 
-test-slow: $(STAMP)  ## run the exhaustive tests too
-	$(BIN)/pytest
+test-slow: $(STAMP)  ## run the exhaustive tests, which take hours
+	$(BIN)/pytest -m slow --durations=0
 
 check: $(STAMP)  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

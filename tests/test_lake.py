@@ -71,6 +71,14 @@ def test_who_comes_late_in_a_numbered_order_changes_nothing(lake):
     assert contents(lake) == [("a", MONDAY, 3), ("b", MONDAY, 2)]
 
 
+@pytest.mark.parametrize(
+    ("location", "root"),
+    [("s3a://shop/lake/", "s3a://shop/lake"), ("dbfs:/lake", "dbfs:/lake"), ("/data/lake/", "/data/lake")],
+)
+def test_a_folder_may_lie_in_any_file_system(spark, location, root):
+    assert Lake(spark, location).path_of(VISITS) == f"{root}/silver/visits"
+
+
 def test_on_a_disk_no_other_process_writes_a_table_meanwhile(lake):
     lake.append(VISITS, visits(lake, ("a", MONDAY, 1)), once="1")
     lock = f"{lake.root}/_locks/{VISITS.name}"

@@ -10,6 +10,7 @@ import fcntl
 import json
 import logging
 import random
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -256,7 +257,7 @@ class Lake:
     @property
     def root(self) -> str:
         """The folder itself, absolute and without a slash at its end."""
-        return (self.location if "://" in self.location else str(Path(self.location).absolute())).rstrip("/")
+        return (str(Path(self.location).absolute()) if self.is_on_disk else self.location).rstrip("/")
 
     def path_of(self, table: Table) -> str:
         """Folder of a table in a lake that is a folder."""
@@ -269,6 +270,11 @@ class Lake:
             *catalog, prefix = self.location.removeprefix("catalog:").split(".")
             return ".".join(f"`{part}`" for part in [*catalog, f"{prefix}_{layer}", name])
         return f"delta.`{self.path_of(table)}`"
+
+    @property
+    def is_on_disk(self) -> bool:
+        """True for a plain path; false for ``s3a://bucket/lake``, ``dbfs:/lake`` and the like, and for a catalog."""
+        return re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", self.location) is None
 
     @property
     def is_in_catalog(self) -> bool:
@@ -327,7 +333,7 @@ class Lake:
         There, Delta looks whether a version exists and then renames, and a rename replaces: of two processes
         that do so in the same instant one would lose its commit and never know. A killed process holds no lock.
         """
-        if self.is_in_catalog or "://" in self.location:
+        if not self.is_on_disk:
             yield
             return
         folder = Path(self.root) / "_locks"

@@ -1,9 +1,10 @@
 """What the current release says, for people who want to look before they query."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
-from pyspark.sql import Row
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from shoal import releases
@@ -22,6 +23,7 @@ from shoal.tables import (
 from shoal.tools import as_table
 
 _PEOPLE = 3
+_ITEMS = 5
 _SHOWN_METRICS = {
     "propensity": ("auc", "lift@decile1", "lift_ceiling", "log_loss", "calibration_slope", "mean_predicted",
                    "mean_observed"),
@@ -96,23 +98,38 @@ def _people(lake: Lake, run_id: str) -> str:
     chosen = with_list.groupBy("segment_rank").agg(
         F.min("user_id").alias("user_id"), F.first("segment_name").alias("name")
     )
-    parts = []
-    for row in chosen.orderBy("segment_rank").limit(_PEOPLE).collect():
-        bought = lake.read(EVENTS).where(
-            (F.col("user_id") == row["user_id"]) & F.expr("event_type = 'purchase' AND line_kind = 'goods'")
+    people = chosen.orderBy("segment_rank").limit(_PEOPLE).collect()
+    ids = [row["user_id"] for row in people]
+    bought, offered = _bought_last(lake, ids), _offered(lists.join(names, on="item_id", how="left"), ids)
+    return "\n\n".join(
+        as_table(
+            ["bought last", "recommended"],
+            [[_name(b), _name(o)] for b, o in zip_longest(bought.get(user, []), offered.get(user, []))],
+            title=f"User {user} ({row['name']})",
         )
-        history = bought.groupBy("item_id").agg(F.max("event_time").alias("at"), F.max("item_title").alias("title"))
-        recent = history.orderBy(F.desc("at"), "item_id").limit(5).collect()
-        offered = lists.where(F.col("user_id") == row["user_id"]).join(names, on="item_id", how="left")
-        offers = offered.orderBy("list_name", "rank").limit(5).collect()
-        lines = [[_name(b), _name(o)] for b, o in _pairs(recent, offers)]
-        parts.append(as_table(["bought last", "recommended"], lines, title=f"User {row['user_id']} ({row['name']})"))
-    return "\n\n".join(parts)
+        for user, row in zip(ids, people, strict=True)
+    )
 
 
-def _pairs(left: Sequence[Row], right: Sequence[Row]) -> list[tuple[Row | None, Row | None]]:
-    length = max(len(left), len(right))
-    return [(left[i] if i < len(left) else None, right[i] if i < len(right) else None) for i in range(length)]
+def _bought_last(lake: Lake, users: Sequence[str]) -> dict[str, list[Row]]:
+    """The goods that a few users bought last, newest first."""
+    goods = F.expr("event_type = 'purchase' AND line_kind = 'goods'")
+    bought = lake.read(EVENTS).where(goods & F.col("user_id").isin([*users]))
+    items = bought.groupBy("user_id", "item_id").agg(
+        (-F.unix_micros(F.max("event_time"))).alias("age"), F.max("item_title").alias("title")
+    )
+    newest = F.sort_array(F.collect_list(F.struct("age", "item_id", "title")))
+    rows = items.groupBy("user_id").agg(F.slice(newest, 1, _ITEMS).alias("items")).collect()
+    return {row["user_id"]: row["items"] for row in rows}
+
+
+def _offered(lists: DataFrame, users: Sequence[str]) -> dict[str, list[Row]]:
+    """What the first list offers a few users, best first."""
+    rows = lists.where(F.col("user_id").isin([*users]) & (F.col("rank") <= _ITEMS)).orderBy("list_name", "rank")
+    offered: dict[str, list[Row]] = {}
+    for row in rows.collect():
+        offered.setdefault(row["user_id"], []).append(row)
+    return {user: items[:_ITEMS] for user, items in offered.items()}
 
 
 def _name(row: Row | None) -> str:

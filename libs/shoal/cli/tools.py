@@ -71,10 +71,10 @@ def rollback(to: int | None, **given: Any) -> None:
 @click.option("--users", type=click.IntRange(1), default=20_000, show_default=True)
 @click.option("--items", type=click.IntRange(1), default=2_000, show_default=True)
 @click.option("--days", type=click.IntRange(1), default=180, show_default=True)
-@click.option("--seed", type=int, default=7, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="New folder: events/ and truth/.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=7, show_default=True)
+@click.option("--out", metavar="FOLDER|URL", required=True, help="New folder: events/ and truth/.")
 @COMMON
-def synthesize(users: int, items: int, days: int, seed: int, out: Path, **given: Any) -> None:
+def synthesize(users: int, items: int, days: int, seed: int, out: str, **given: Any) -> None:
     """Make a synthetic shop: raw events for the feed `shoal`, and the truth they were made from."""
     with spark_of(given, "synthesize") as spark:
         from shoal.synthetic import synthesize as make
