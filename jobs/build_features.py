@@ -40,7 +40,7 @@ def build_features(lake: Lake, config: Config, run: Run) -> None:
         return
     current = releases.current([row for row in book if row["as_of"] <= run.day])  # a backfill knows no later one
     run.previous_seq = current["seq"] if current else None
-    run.versions_read = {**pins, **_refresh_tiles(lake, config, entered, pins)}
+    run.versions_read = {**pins, **_refresh_tiles(lake, config, run, entered, pins)}
     days, item_days, users = (
         lake.read(table, run.versions_read[table.name]) for table in (USER_DAYS, USER_ITEM_DAYS, USERS)
     )
@@ -60,10 +60,14 @@ def _check_as_of(events: DataFrame, as_of: date) -> None:
         )
 
 
-def _refresh_tiles(lake: Lake, config: Config, entered: list[Batch], pins: Mapping[str, int]) -> dict[str, int]:
+def _refresh_tiles(
+    lake: Lake, config: Config, run: Run, entered: list[Batch], pins: Mapping[str, int]
+) -> dict[str, int]:
     """Rebuild the days that batches have touched since the tiles were built; returns the tiles' versions."""
     wanted = config.features.tile_buckets
     buckets = int(lake.settle("tile_buckets", str(wanted), "from the settings when the lake was made"))
+    if buckets != wanted:
+        run.warn(f"features.tile_buckets={wanted} has no effect: the lake was made with {buckets}")
     events, orders = lake.read(EVENTS, pins[EVENTS.name]), lake.read(ORDERS, pins[ORDERS.name])
     build: dict[Table, Callable[[DataFrame, DataFrame], DataFrame]] = {
         USER_DAYS: lambda on_days, begun: tiles.user_days(on_days, begun, buckets=buckets),
@@ -81,7 +85,8 @@ def _refresh_tiles(lake: Lake, config: Config, entered: list[Batch], pins: Mappi
         else:
             rows = built(events.where(F.col("event_date").isin(days)), orders.where(F.col("order_date").isin(days)))
             where = "event_date IN (" + ", ".join(f"DATE '{day}'" for day in days) + ")" if days else "false"
-        lake.replace(table, rows, where=where, stamp={_THROUGH: str(through)})
+        # Who waited for another run that knows more batches must not write over its tiles.
+        lake.replace(table, rows, where=where, once="tiles", number=through, stamp={_THROUGH: str(through)})
     return {table.name: _version_through(lake, table, through) for table in build}
 
 

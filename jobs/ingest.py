@@ -26,10 +26,10 @@ def ingest(lake: Lake, config: Config, run: Run) -> None:
     inputs = [*run.inputs, *((given.feed, given.path) for given in config.ingest.inputs)]
     found = [(feed_named(feed), path, find_files(lake.spark, path)) for feed, path in inputs]
     book = batches.all_batches(lake)
-    fresh = [(feed, path, batches.unseen(book, feed, files)) for feed, path, files in found]
-    for feed, _, files in fresh:
-        check_columns(lake.spark, feed, files)
-    for feed, path, files in fresh:
+    for feed, _, files in found:
+        check_columns(lake.spark, feed, batches.unseen(book, feed, files))
+    for feed, path, everything in found:
+        files = batches.unseen(batches.all_batches(lake), feed, everything)  # inputs may overlap
         if not files:
             run.note(f"{feed.name}: nothing new in {path}")
             continue

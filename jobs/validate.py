@@ -93,9 +93,14 @@ def _days(candidates: DataFrame, time_zone: str) -> set[date]:
 def _silver(lake: Lake, claim: Claim, days: set[date]) -> tuple[DataFrame, DataFrame, DataFrame]:
     """Current and replaced versions that the batch may meet, and rejected rows, as they were when it claimed."""
     on_days = F.col("event_date").isin(sorted(days)) if days else F.lit(False)
-    # A correction may have moved an event away from these days.
-    current = _pinned(lake, claim, EVENTS).where(on_days | F.col("previous_event_time").isNotNull())
-    return current, _pinned(lake, claim, EVENT_VERSIONS).where(on_days), _pinned(lake, claim, REJECTED_EVENTS)
+    events = _pinned(lake, claim, EVENTS)
+    # A correction may have moved an event away from these days. Read apart, each condition skips files.
+    moved = events.where(~on_days & F.col("previous_event_time").isNotNull())
+    return (
+        events.where(on_days).unionByName(moved),
+        _pinned(lake, claim, EVENT_VERSIONS).where(on_days),
+        _pinned(lake, claim, REJECTED_EVENTS),
+    )
 
 
 def _pinned(lake: Lake, claim: Claim, table: Table) -> DataFrame:

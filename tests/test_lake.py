@@ -173,6 +173,14 @@ def test_a_slice_that_was_put_in_place_under_a_name_stays(lake):
     assert contents(lake) == [("a", MONDAY, 3)]
 
 
+def test_who_knows_less_does_not_replace_what_another_knew(lake):
+    lake.replace(VISITS, visits(lake, ("a", MONDAY, 3)), where=None, once="tiles", number=3)
+    lake.replace(VISITS, visits(lake, ("a", MONDAY, 2)), where=None, once="tiles", number=2, stamp={"through": "2"})
+
+    assert contents(lake) == [("a", MONDAY, 3)]
+    assert lake.last_stamp(VISITS, "through") is None
+
+
 def test_a_version_older_than_the_schema_has_nulls_where_columns_were_added(lake, spark):
     lake.append(VISITS, visits(lake, ("a", MONDAY, 1, "Ann")), once="1")
     before = lake.version(VISITS)

@@ -25,6 +25,7 @@ from shoal.sources import FEEDS, feed_named
 from shoal.stages import Stage
 from shoal.tables import ALL, LAKE, SCHEMA_VERSION
 
+EVERY_TABLE = (*ALL, *(feed.table for feed in FEEDS.values()))
 Job = Callable[[Lake, Config, Run], None]
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ def run_on(lake: Lake, stages: Sequence[Stage], config: Config, arguments: Argum
     """Run stages in order on an open lake; returns the id of the run they belong to, null before features."""
     if not lake.exists(LAKE) and stages[0].name != "ingest":
         raise ConfigError(f"there is no lake at {lake.location} yet; `shoal ingest` makes one")
-    lake.check_schema([*ALL, *(feed.table for feed in FEEDS.values())])
+    lake.check_schema(EVERY_TABLE)
     lake.settle("schema_version", str(SCHEMA_VERSION), "made by this version")
     run_id = arguments.run_id
     for stage in stages:

@@ -122,13 +122,15 @@ class Lake:
         *,
         where: str | None,
         once: str | None = None,
+        number: int = 1,
         stamp: Mapping[str, str] | None = None,
     ) -> None:
         """Overwrite the rows that meet ``where`` (SQL; None means all), also when ``rows`` is empty.
 
         Args:
             where: the slice; no row outside of it may be given.
-            once: as for :meth:`append`: what was once put in place under this name is never replaced under it.
+            once, number: as for :meth:`append`: what was put in place under this name and number is never replaced
+                under it, nor by a lower number.
             stamp: goes into this commit's metadata.
         """
         arranged = self._arranged(table, rows)
@@ -136,7 +138,7 @@ class Lake:
         def write() -> None:
             writer = arranged.write.mode("overwrite")
             if once is not None:
-                writer = writer.options(txnAppId=once, txnVersion="1")
+                writer = writer.options(txnAppId=once, txnVersion=str(number))
             self._save(table, writer if where is None else writer.option("replaceWhere", where))
 
         self._stamped(stamp)._commit(table, "replace", write)

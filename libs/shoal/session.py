@@ -1,6 +1,7 @@
 """The only builder of a SparkSession, and what must be right before one starts."""
 
 import contextlib
+import getpass
 import os
 import re
 import shutil
@@ -43,6 +44,7 @@ _EMBEDDED = {
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "ERROR",
     "spark.sql.catalogImplementation": "in-memory",
+    "spark.sql.warehouse.dir": f"{tempfile.gettempdir()}/shoal-warehouse-{getpass.getuser()}",  # nothing is kept there
 }
 
 

@@ -1,6 +1,7 @@
 """What the current release says, for people who want to look before they query."""
 
 from collections.abc import Sequence
+from datetime import date
 from itertools import zip_longest
 from typing import Any
 
@@ -43,7 +44,7 @@ def summary(lake: Lake) -> str:
         _came_in(lake),
         _segments(lake, run_id),
         _deciles(lake, run_id),
-        _people(lake, run_id),
+        _people(lake, run_id, shown["as_of"]),
         _metrics(lake, run_id),
         *([_listed("What stood in for models", shown["fallbacks"])] if shown["fallbacks"] else []),
     ]
@@ -89,7 +90,7 @@ def _deciles(lake: Lake, run_id: str) -> str:
     return as_table(["target", "decile", "users", "mean probability", "at least"], table, title="Propensities")
 
 
-def _people(lake: Lake, run_id: str) -> str:
+def _people(lake: Lake, run_id: str, as_of: date) -> str:
     """One user each of the first segments: what they bought last, and what they are offered."""
     segments = _of_run(lake, SEGMENTS, run_id).where("segment_rank <= 3")
     lists = _of_run(lake, RECOMMENDATIONS, run_id)
@@ -100,7 +101,7 @@ def _people(lake: Lake, run_id: str) -> str:
     )
     people = chosen.orderBy("segment_rank").limit(_PEOPLE).collect()
     ids = [row["user_id"] for row in people]
-    bought, offered = _bought_last(lake, ids), _offered(lists.join(names, on="item_id", how="left"), ids)
+    bought, offered = _bought_last(lake, ids, as_of), _offered(lists.join(names, on="item_id", how="left"), ids)
     return "\n\n".join(
         as_table(
             ["bought last", "recommended"],
@@ -111,9 +112,11 @@ def _people(lake: Lake, run_id: str) -> str:
     )
 
 
-def _bought_last(lake: Lake, users: Sequence[str]) -> dict[str, list[Row]]:
-    """The goods that a few users bought last, newest first."""
-    goods = F.expr("event_type = 'purchase' AND line_kind = 'goods'")
+def _bought_last(lake: Lake, users: Sequence[str], as_of: date) -> dict[str, list[Row]]:
+    """The goods that a few users bought last before a day, newest first."""
+    goods = F.expr(
+        f"event_type = 'purchase' AND line_kind = 'goods' AND NOT is_deleted AND event_date < DATE '{as_of}'"
+    )
     bought = lake.read(EVENTS).where(goods & F.col("user_id").isin([*users]))
     items = bought.groupBy("user_id", "item_id").agg(
         (-F.unix_micros(F.max("event_time"))).alias("age"), F.max("item_title").alias("title")

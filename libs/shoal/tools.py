@@ -1,9 +1,10 @@
 """What the tools of the command line do with an open lake or session."""
 
+import contextlib
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -29,21 +30,67 @@ _SHOWN = 10
 _KEEPS_ROLLBACKS = 5
 
 
-def query_lake(lake: Lake, query: str, form: str) -> str:
-    """The answer to a query over the public views, as a table, CSV or JSON.
+def query_lake(lake: Lake, query: str, form: str) -> Iterator[str]:
+    """The lines of the answer to a query over the public views, as a table, CSV or JSON; nothing is ever changed.
+
+    CSV and JSON pass through this process a part at a time, however long they are.
 
     Raises:
-        ConfigError: the query cannot be run, or has more than ``MOST_ROWS`` rows.
+        ConfigError: it is no query or cannot be run, or a table would have more than ``MOST_ROWS`` rows.
     """
     open_views(lake)
-    try:
+    with _queries_told():
+        _require_query(lake.spark, query)
         answer = lake.spark.sql(query)
-        rows = answer.limit(MOST_ROWS + 1).collect()
+        few = answer.limit(MOST_ROWS + 1).collect() if form == "table" else []
+    if len(few) > MOST_ROWS:
+        raise ConfigError(f"the answer has more than {MOST_ROWS:,} rows; add LIMIT, or take --format csv")
+    return iter([as_table(answer.columns, few)]) if form == "table" else _streamed(answer, form)
+
+
+def _require_query(spark: SparkSession, query: str) -> None:
+    """Refuse what is no query: only a query can stand where a table stands."""
+    parser: Any = spark
+    parser = parser._jsparkSession.sessionState().sqlParser()
+    parser.parsePlan(query)
+    try:
+        parser.parsePlan(f"SELECT * FROM (\n{query.rstrip().rstrip(';')}\n)")
+    except PySparkException as error:
+        raise ConfigError("only a query can be run here: SELECT, WITH or VALUES; the tables are Shoal's own") from error
+
+
+@contextlib.contextmanager
+def _queries_told() -> Iterator[None]:
+    try:
+        yield
     except PySparkException as error:
         raise ConfigError(f"cannot run the query: {str(error).split('SQLSTATE')[0].strip()[:600]}") from error
-    if len(rows) > MOST_ROWS:
-        raise ConfigError(f"the answer has more than {MOST_ROWS:,} rows; add LIMIT, or read the table with a program")
-    return _printed(answer.columns, rows, form)
+
+
+def _streamed(answer: DataFrame, form: str) -> Iterator[str]:
+    with _queries_told():
+        if form == "csv":
+            yield _csv(answer.columns)
+            for row in answer.toLocalIterator():
+                yield _csv(map(_cell, row))
+            return
+        before = "["
+        for row in answer.toLocalIterator():
+            yield before + json.dumps(_plain(row), ensure_ascii=False)
+            before = ","
+        yield "]" if before == "," else "[]"
+
+
+def _csv(values: Iterable[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(values)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A value in CSV: what is nested, and true and false, as JSON."""
+    plain = _plain(value)
+    return json.dumps(plain, ensure_ascii=False) if isinstance(plain, bool | list | dict) else plain
 
 
 def release_lines(lake: Lake) -> list[str]:
@@ -119,21 +166,7 @@ def _filled_columns(judged: DataFrame) -> str:
     rows = judged.where("size(reasons) = 0").orderBy("source_file", "position").limit(_SHOWN).select(names).collect()
     filled = [name for name in names if any(row[name] not in (None, {}) for row in rows)]
     cut = [Row(*filled)(*(row[name] for name in filled)) for row in rows]
-    return _printed(filled, cut, "table")
-
-
-def _printed(names: Sequence[str], rows: Sequence[Row], form: str) -> str:
-    if form == "json":
-        return json.dumps(
-            [dict(zip(names, map(_plain, row), strict=True)) for row in rows], indent=2, ensure_ascii=False
-        )
-    if form == "csv":
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(names)
-        writer.writerows([[_plain(value) for value in row] for row in rows])
-        return text.getvalue().rstrip("\n")
-    return as_table(names, rows)
+    return as_table(filled, cut)
 
 
 def as_table(names: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> str:

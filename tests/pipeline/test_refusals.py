@@ -118,6 +118,15 @@ def test_files_of_a_plan_that_can_no_longer_be_read_come_in_with_the_next_call(s
     assert shelf.read(feed.table).count() == 4
 
 
+def test_inputs_that_overlap_bring_each_file_once(shelf, deliver, tmp_path):
+    deliver("a.jsonl", event(1), event(2))
+    both = ("shoal", tmp_path / "*.jsonl"), ("shoal", tmp_path / "a.jsonl")
+
+    shelf.run(*both, until="ingest")
+
+    assert [batch.rows_in for batch in shelf.read(BATCHES).collect()] == [2]
+
+
 def test_a_fault_of_the_machinery_leaves_the_batch_planned(shelf, deliver, monkeypatch):
     path = deliver("events.jsonl", event(1))
 

@@ -12,7 +12,6 @@ import pytest
 from published import published, silver
 
 import shoal.lake
-from shoal.lake import Lake
 from shoal.synthetic import synthesize, write
 from shoal.tables import BATCHES, RELEASES
 
@@ -167,4 +166,3 @@ def test_an_older_day_is_archived_and_does_not_overtake(shelf, small_shop):
 
     kinds = {r.run_id: r.kind for r in shelf.read(RELEASES).collect()}
     assert kinds == {today: "release", older: "archive"}
-    assert isinstance(shelf.lake, Lake)

@@ -419,7 +419,8 @@ def test_a_refusal_names_what_broke_why_and_what_to_do() -> None:
         "  price >= 1: broken by 6 of 100 rows (6 %); at most 5 % may\n"
         "rows were rejected most often by: price >= 1 (1,234), b (2)\n"
         "silver has not changed; mend the export or the feed's mapping and run again\n"
-        "if these rows are rightly rejected and the others are wanted, raise validate.max_rejected_share"
+        "if these rows are rightly rejected and the others are wanted, raise validate.max_rejected_share "
+        "and pass --retry-refused"
     )
 
 

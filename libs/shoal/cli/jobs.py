@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def _stage_command(stage: Stage) -> click.Command:
     """The command of one stage."""
-    shared = [COMMON, RUN] if stage.needs_as_of else [COMMON]
+    shared = [COMMON, RUN]  # also where no day is needed: a scheduler gives every step the same
     if stage.name == "ingest":
         shared += [INPUT]
     if stage.name in {"ingest", "validate"}:

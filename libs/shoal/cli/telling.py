@@ -44,12 +44,12 @@ def _message(error: BaseException) -> str:
 @contextlib.contextmanager
 def lake_of(given: Mapping[str, Any], name: str) -> "Iterator[Lake]":
     """The lake that a tool reads: there must be one, of a schema that is known."""
-    from shoal.tables import ALL
+    from shoal.job import EVERY_TABLE
 
     with _opened(given, name) as lake:
         if not lake.facts():
             raise ConfigError(f"there is no lake at {lake.location} yet; `shoal ingest` makes one")
-        lake.check_schema(ALL)
+        lake.check_schema(EVERY_TABLE)
         yield lake
 
 

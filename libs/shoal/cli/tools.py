@@ -21,7 +21,8 @@ def sql(query: str, form: str, **given: Any) -> None:
     with lake_of(given, "sql") as lake:
         from shoal.tools import query_lake
 
-        click.echo(query_lake(lake, query, form))
+        for line in query_lake(lake, query, form):
+            click.echo(line)
 
 
 @shoal_command.command(short_help="Show what was published, for people.")

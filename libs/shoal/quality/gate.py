@@ -84,7 +84,10 @@ def refusal(verdicts: Sequence[Verdict]) -> str | None:
     if causes:
         most = ", ".join(f"{name} ({-failures:,})" for failures, name in causes[:3])
         lines.insert(1, f"rows were rejected most often by: {most}")
-        lines.append("if these rows are rightly rejected and the others are wanted, raise validate.max_rejected_share")
+        lines.append(
+            "if these rows are rightly rejected and the others are wanted, raise validate.max_rejected_share "
+            "and pass --retry-refused"
+        )
     return "\n".join(lines)
 
 
