@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shoal.errors import ConfigError
+from shoal.errors import ConfigError, RaceError
 from shoal.lake import Lake
 from shoal.params import ShopParams
 from shoal.runs import Run
@@ -44,3 +44,12 @@ def test_what_was_settled_holds_and_another_setting_is_refused(lake):
     assert proposed(lake).unsettled == {}
     with pytest.raises(ConfigError, match="was made with Asia/Tokyo, the settings say Europe/Paris"):
         proposed(lake, time_zone="Europe/Paris")
+
+
+def test_who_is_overtaken_by_other_settings_goes_no_further(lake):
+    run = Run(job="validate", started_at=datetime(2025, 3, 1, tzinfo=UTC), tell=lambda *_: None)
+    late = proposed(lake, time_zone="Asia/Tokyo")
+    settle(lake, proposed(lake, time_zone="Europe/Paris"), run)
+
+    with pytest.raises(RaceError, match="has just settled Europe/Paris, this one Asia/Tokyo"):
+        settle(lake, late, run)

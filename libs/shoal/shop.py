@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
 
-from shoal.errors import ConfigError
+from shoal.errors import ConfigError, RaceError
 from shoal.lake import Lake
 from shoal.params import ShopParams
 from shoal.runs import Run
@@ -48,8 +48,16 @@ def propose(lake: Lake, params: ShopParams, feed: Feed, raw: DataFrame) -> Propo
 
 
 def settle(lake: Lake, proposal: Proposal, run: Run) -> None:
-    """Keep for ever what the first accepted batch was judged by; a refused one settles nothing."""
+    """Keep for ever what the first accepted batch was judged by; a refused one settles nothing.
+
+    Raises:
+        RaceError: another run with other settings was first; this one has judged by what does not hold.
+    """
     words = {"time_zone": "the shop's days are those of", "currency": "the shop's money is"}
     for name, (value, reason) in proposal.unsettled.items():
-        lake.settle(name, value, reason)
+        held = lake.settle(name, value, reason)
+        if held != value:
+            raise RaceError(
+                f"shop.{name}: another run has just settled {held}, this one {value}; run the command again"
+            )
         run.note(f"{words[name]} {value} ({reason})")
