@@ -59,6 +59,19 @@ def test_an_append_happens_once(lake):
     assert contents(lake) == [("a", MONDAY, 1), ("b", MONDAY, 2)]
 
 
+def test_the_version_that_a_write_has_made_or_found_is_known(lake):
+    rows, noted = visits(lake, ("a", MONDAY, 1)), []
+    for once in ("1", "2", "1"):  # the last adds nothing
+        lake.append(VISITS, rows, once=once)
+        noted.append(lake.written[VISITS.name])
+    lake.merge(VISITS, visits(lake))  # nothing to bring in: no commit
+    noted.append(lake.written[VISITS.name])
+    lake.record(VISITS, [{"visit_id": "b", "day": MONDAY, "pages": 1}])
+
+    assert noted == [1, 2, 2, 2], "version 0 is the empty table"
+    assert lake.written[VISITS.name] == lake.version(VISITS) == 3
+
+
 def test_who_comes_late_in_a_numbered_order_changes_nothing(lake):
     """Writes 1, 2, 3 follow each other; 2 again, after 3, is what a process does that was overtaken."""
     lake.append(VISITS, visits(lake, ("a", MONDAY, 1)), once="order", number=1)

@@ -40,6 +40,7 @@ _PROPERTIES = {
 _TRIES = 6
 _CONFLICTS = tuple(getattr(conflicts, name) for name in conflicts.__all__)  # in Python they have no common base
 _TXN = "spark.databricks.delta.write"  # settings under which a MERGE is done once
+_LAST = "spark.databricks.delta.lastCommitVersionInSession"  # Delta writes the version of its last commit there
 _ROWS_PER_FILE = 2_000_000  # one changed day rewrites the files that hold it: keep them small enough
 
 
@@ -312,21 +313,23 @@ class Lake:
             declared = declared.sortWithinPartitions(*table.partition_by, *table.sort_by)
         return declared
 
-    def _commit(self, table: Table, operation: str, write: Callable[[], None]) -> int | None:
-        """Do one commit, again after a lost race; returns the table's version afterwards."""
+    def _commit(self, table: Table, operation: str, write: Callable[[], None]) -> None:
+        """Do one commit, again after a lost race, and note the table's version afterwards."""
         self._create(table)
         observe("before", operation, table.name)
-        self.spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps(dict(self.stamp)))
+        conf = self.spark.conf
+        conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps(dict(self.stamp)))
+        conf.unset(_LAST)
         try:
             with self._alone(table):
                 _with_retries(table, write)
         finally:
-            self.spark.conf.unset("spark.databricks.delta.commitInfo.userMetadata")
-        version = self.version(table)
+            conf.unset("spark.databricks.delta.commitInfo.userMetadata")
+        made = conf.get(_LAST, None)
+        version = self.version(table) if made is None else int(made)  # what was done before makes no commit
         if version is not None:
             self.written[table.name] = version
         observe("after", operation, table.name)
-        return version
 
     @contextlib.contextmanager
     def _alone(self, table: Table) -> Iterator[None]:

@@ -3,47 +3,17 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame
+from shelf import Shelf
+from submitting import build_wheel, python_without_shoal
 
-from shoal.config import load_config
-from shoal.job import Arguments, run_on
 from shoal.lake import Lake
-from shoal.progress import Progress
-from shoal.stages import NAMES, STAGES
 from shoal.synthetic import SyntheticShop, synthesize, write
-from shoal.tables import Table
 
 DATA = Path(os.environ.get("SHOAL_DATA_DIR", "../shared/data"))
-SMALL = (  # settings for shops of a few hundred users
-    "recommend.for_you.rank=8", "recommend.for_you.max_iter=5", "recommend.for_you.min_interactions=200",
-    "features.tile_buckets=2", "segments.default.max_iter=20",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Shelf:
-    """A lake in a folder, and how to run stages on it."""
-
-    lake: Lake
-
-    def run(
-        self, *inputs: tuple[str, Path | str], as_of: date | None = None, first: str = "ingest", until: str = "publish",
-        sets: tuple[str, ...] = SMALL, **more: Any,
-    ) -> str | None:  # fmt: skip
-        """Run stages from ``first`` to ``until``; returns the run's id."""
-        stages = STAGES[NAMES.index(first) : NAMES.index(until) + 1]
-        config = load_config(sets=sets, lake=self.lake.location)
-        arguments = Arguments(as_of=as_of, inputs=tuple((feed, str(path)) for feed, path in inputs), **more)
-        fresh = Lake(self.lake.spark, self.lake.location)
-        return run_on(fresh, stages, config, arguments, Progress())
-
-    def read(self, table: Table, where: str = "true") -> DataFrame:
-        return self.lake.read(table).where(where)
 
 
 @pytest.fixture
@@ -80,6 +50,18 @@ def synthetic_shop(spark, tmp_path_factory) -> WrittenShop:
     folder = tmp_path_factory.mktemp("shop") / "made"
     write(shop, folder)
     return WrittenShop(folder, shop)
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory) -> Path:
+    """The built wheel."""
+    return build_wheel(tmp_path_factory.mktemp("sources"))
+
+
+@pytest.fixture(scope="session")
+def bare_python(tmp_path_factory) -> Path:
+    """A Python with the dependencies and without Shoal."""
+    return python_without_shoal(tmp_path_factory.mktemp("bin"))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The synthetic shop: what was planted is found again, and the README's questions are answered."""
+"""The synthetic shop on real executor processes: what was planted is found, the README's questions are answered."""
 
 import re
 from pathlib import Path
@@ -6,22 +6,34 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pyspark.sql import functions as F
+from shelf import SMALL
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_rand_score
+from submitting import LOCAL_CLUSTER, ROOT, submit
 
 from shoal.summary import summary
 from shoal.tables import BATCHES, METRICS, PROPENSITIES, REJECTED_EVENTS, SEGMENTS
 from shoal.tools import query_lake
 
-README = Path(__file__).parents[2] / "README.md"
+README = ROOT / "README.md"
 QUESTIONS = re.findall(r"```sql\n(.*?)```", README.read_text(), flags=re.DOTALL)
 
 
 @pytest.fixture(scope="module")
-def found(shelf_at, synthetic_shop, tmp_path_factory):
-    shelf = shelf_at(tmp_path_factory.mktemp("synthetic") / "lake")
-    shelf.run(("shoal", synthetic_shop.events), as_of=synthetic_shop.shop.as_of)
-    return shelf
+def found(shelf_at, synthetic_shop, wheel, bare_python, tmp_path_factory):
+    """What the pipeline found, run as on a cluster: from the wheel, on executors whose Python does not have Shoal."""
+    lake = tmp_path_factory.mktemp("synthetic") / "lake"
+    ended = submit(
+        bare_python, *LOCAL_CLUSTER, "--py-files", wheel, ROOT / "jobs" / "pipeline.py",
+        "--feed", "shoal", "--input", synthetic_shop.events, "--lake", lake, "--as-of", synthetic_shop.shop.as_of,
+        *(part for setting in SMALL for part in ("--set", setting)),
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout[-3000:]
+    return shelf_at(lake)
+
+
+def test_checkpoints_lay_where_every_executor_sees_them_and_were_removed(found):
+    assert [*Path(found.lake.location, "_checkpoints").iterdir()] == []
 
 
 def test_planted_bad_rows_are_rejected_each_and_only_they(found, synthetic_shop):

@@ -1,0 +1,41 @@
+"""A lake in a folder, and stages run on it as the command line runs them."""
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame
+
+from shoal.config import load_config
+from shoal.job import Arguments, run_on
+from shoal.lake import Lake
+from shoal.progress import Progress
+from shoal.stages import NAMES, STAGES
+from shoal.tables import Table
+
+SMALL = (  # settings for shops of a few hundred users
+    "recommend.for_you.rank=8", "recommend.for_you.max_iter=5", "recommend.for_you.min_interactions=200",
+    "features.tile_buckets=2", "segments.default.max_iter=20",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A lake in a folder, and how to run stages on it."""
+
+    lake: Lake
+
+    def run(
+        self, *inputs: tuple[str, Path | str], as_of: date | None = None, first: str = "ingest", until: str = "publish",
+        sets: tuple[str, ...] = SMALL, **more: Any,
+    ) -> str | None:  # fmt: skip
+        """Run stages from ``first`` to ``until``; returns the run's id."""
+        stages = STAGES[NAMES.index(first) : NAMES.index(until) + 1]
+        config = load_config(sets=sets, lake=self.lake.location)
+        arguments = Arguments(as_of=as_of, inputs=tuple((feed, str(path)) for feed, path in inputs), **more)
+        fresh = Lake(self.lake.spark, self.lake.location)
+        return run_on(fresh, stages, config, arguments, Progress())
+
+    def read(self, table: Table, where: str = "true") -> DataFrame:
+        return self.lake.read(table).where(where)
