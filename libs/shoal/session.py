@@ -1,5 +1,6 @@
 """The only builder of a SparkSession, and what must be right before one starts."""
 
+import atexit
 import contextlib
 import getpass
 import os
@@ -56,7 +57,7 @@ def build_session(name: str, options: Mapping[str, str] | None = None, *, quiet:
     Args:
         name: shown in Spark's UI.
         options: ``spark.*`` settings beside the defaults.
-        quiet: what a JVM started here prints goes to a file beside the temporary ones.
+        quiet: what a JVM started here prints goes to a temporary file for as long as this process lives.
 
     Raises:
         ConfigError: Java is missing or of the wrong version, or Delta is not on the class path.
@@ -85,9 +86,9 @@ def _jvm_output_aside() -> Iterator[None]:
     """Have a JVM that starts meanwhile write to a file what it would print on stderr: start-up chatter."""
     sys.stderr.flush()
     ours = os.dup(2)
-    log = os.open(
-        Path(tempfile.gettempdir()) / f"shoal-spark-{os.getpid()}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    )
+    path = Path(tempfile.gettempdir()) / f"shoal-spark-{os.getpid()}.log"
+    atexit.register(path.unlink, missing_ok=True)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 2)
     try:
         yield

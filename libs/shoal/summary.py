@@ -1,6 +1,6 @@
 """What the current release says, for people who want to look before they query."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from itertools import zip_longest
 from typing import Any
@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from shoal import releases
 from shoal.lake import Lake
+from shoal.models.propensity.model import LOGISTIC_REGRESSION, RECENCY
 from shoal.tables import (
     BATCHES,
     EVENTS,
@@ -17,12 +18,15 @@ from shoal.tables import (
     METRICS,
     PROPENSITIES,
     RECOMMENDATIONS,
+    REJECTED_EVENTS,
     SEGMENT_PROFILES,
     SEGMENTS,
     Table,
 )
 from shoal.tools import as_table
 
+_BATCHES = 10
+_RULES = 10
 _PEOPLE = 3
 _ITEMS = 5
 _SHOWN_METRICS = {
@@ -39,10 +43,12 @@ def summary(lake: Lake) -> str:
     if shown is None:
         return f"nothing was released in {lake.location} yet; `shoal pipeline` does"
     run_id = shown["run_id"]
+    currency = lake.facts().get("currency")
     parts = [
         f"Release {shown['seq']}: run {run_id}, what was known before {shown['as_of']}",
         _came_in(lake),
-        _segments(lake, run_id),
+        _turned_away(lake),
+        _segments(lake, run_id, currency),
         _deciles(lake, run_id),
         _people(lake, run_id, shown["as_of"]),
         _metrics(lake, run_id),
@@ -60,18 +66,30 @@ def _listed(title: str, lines: Sequence[str]) -> str:
 
 
 def _came_in(lake: Lake) -> str:
-    rows = lake.read(BATCHES).orderBy("sequence").collect()
+    rows = lake.read(BATCHES).orderBy(F.col("sequence").desc_nulls_first()).limit(_BATCHES + 1).collect()
     names = ["feed", "state", "rows_in", "rows_accepted", "rows_rejected", "rows_duplicate"]
-    return as_table(names, [[row[name] for name in names] for row in rows], title="What came in")
+    title = "What came in" if len(rows) <= _BATCHES else f"What came in last ({BATCHES.name} has every batch)"
+    return as_table(names, [[row[name] for name in names] for row in rows[:_BATCHES]], title=title)
 
 
-def _segments(lake: Lake, run_id: str) -> str:
+def _turned_away(lake: Lake) -> str:
+    """Which rules the rejected rows broke; a row may break several."""
+    rules = lake.read(REJECTED_EVENTS).select(F.explode("reasons").alias("rule")).groupBy("rule").count()
+    rows = rules.orderBy(F.desc("count"), "rule").limit(_RULES).collect()
+    if not rows:
+        return ""
+    title = f"Rejected, by rule ({REJECTED_EVENTS.name} has each row as it came)"
+    return as_table(["rule", "rows"], [[row["rule"], row["count"]] for row in rows], title=title)
+
+
+def _segments(lake: Lake, run_id: str, currency: str | None) -> str:
     rows = _of_run(lake, SEGMENT_PROFILES, run_id).orderBy("segmentation", "segment_rank").collect()
     table = [
         [r["segment_name"], r["users"], f"{r['user_share']:.0%}", _share(r["net_spend_share"]), r["marks"]]
         for r in rows
     ]
-    return as_table(["segment", "users", "of users", "of spend", "what marks it"], table, title="Segments")
+    title = f"Segments (money in {currency})" if currency else "Segments"
+    return as_table(["segment", "users", "of users", "of spend", "what marks it"], table, title=title)
 
 
 def _share(value: float | None) -> str:
@@ -143,4 +161,16 @@ def _metrics(lake: Lake, run_id: str) -> str:
     rows = _of_run(lake, METRICS, run_id).orderBy("stage", "entry", "metric", "model").collect()
     wanted = [r for r in rows if r["stage"] not in _SHOWN_METRICS or r["metric"] in _SHOWN_METRICS[r["stage"]]]
     table = [[f"{r['stage']}.{r['entry']}", r["metric"], r["model"], r["value"]] for r in wanted]
-    return as_table(["of", "metric", "model", "value"], table, title="How good the models are, beside their baselines")
+    shown = as_table(["of", "metric", "model", "value"], table, title="How good the models are, beside their baselines")
+    return "\n".join([shown, *worse_than_recency(rows)])
+
+
+def worse_than_recency(metrics: Iterable[Row]) -> list[str]:
+    """A sentence for each figure in which a plain ranking by recency did better than the model that is shown."""
+    values = {(m["entry"], m["metric"], m["model"]): m["value"] for m in metrics if m["stage"] == "propensity"}
+    return [
+        f"propensity.{entry}: by {metric}, recency alone ({plain:.3f}) did better than the model ({value:.3f})"
+        for (entry, metric, model), value in values.items()
+        if model == LOGISTIC_REGRESSION and (plain := values.get((entry, metric, RECENCY))) is not None
+        and value is not None and plain > value
+    ]  # fmt: skip

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import json
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -27,6 +28,7 @@ from shoal.views import open_views
 
 MOST_ROWS = 10_000  # a table that is printed passes through this process
 _SHOWN = 10
+_WIDTH = 100  # of tables where there is no terminal
 _KEEPS_ROLLBACKS = 5
 
 
@@ -171,16 +173,17 @@ def _filled_columns(judged: DataFrame) -> str:
 
 def as_table(names: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> str:
     """Rows as a table for a terminal; numbers to the right."""
-    table = RichTable(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = RichTable(box=None, pad_edge=False, header_style="bold")
     for place, name in enumerate(names):
         number = any(isinstance(row[place], int | float | Decimal) for row in rows)
         table.add_column(name, justify="right" if number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_text(value) for value in row))
-    console = Console(file=io.StringIO(), width=max(100, sum(12 for _ in names)), force_terminal=False)
+    width = max(shutil.get_terminal_size((_WIDTH, 24)).columns, 12 * len(names))
+    console = Console(file=io.StringIO(), width=width, force_terminal=False)
     console.print(table)
     shown: io.StringIO = console.file  # type: ignore[assignment]  # set two lines above
-    return "\n".join(line.rstrip() for line in shown.getvalue().splitlines())
+    return "\n".join([*([title] if title else []), *(line.rstrip() for line in shown.getvalue().splitlines())])
 
 
 def _text(value: Any) -> str:
