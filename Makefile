@@ -41,7 +41,7 @@ demo: $(STAMP)  ## make a synthetic shop, run the whole pipeline on it, show wha
 
 test: $(STAMP)  ## run the tests, two files at a time
 	@$(BIN)/python -c 'from shoal.session import check_java; check_java()'
-	$(BIN)/pytest -m 'not slow' --numprocesses=2 --dist=loadfile --durations=15
+	$(BIN)/pytest -m 'not slow' --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=15
 
 test-slow: $(STAMP)  ## run the exhaustive tests, which take hours
 	$(BIN)/pytest -m slow --durations=0

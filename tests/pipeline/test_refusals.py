@@ -24,6 +24,7 @@ from shoal.tables import (
     RELEASES,
     RUNS,
     SEGMENTS,
+    USER_DAYS,
     USERS,
 )
 
@@ -237,3 +238,22 @@ def test_too_little_to_train_is_said_and_baselines_are_named(few):
     assert {row.source for row in lists} == {"popularity"}
     assert len(lists) == 9 * 10, "nine users, ten items each of the 31, of which nobody has bought more than 5"
     assert {row.segment_id for row in few.read(SEGMENTS).collect()} == {1}
+
+
+@pytest.mark.slow
+def test_a_run_that_another_batch_overtakes_gives_up_and_the_tiles_stay(shelf, deliver, monkeypatch):
+    """While the first run stands still before its tiles, a second one brings more events and builds them."""
+    shelf.run(("shoal", deliver("a.jsonl", *(event(n) for n in range(40)))), until="validate")
+    more, as_of = deliver("b.jsonl", *(event(n) for n in range(40, 80))), DAY + timedelta(days=21)
+
+    def meet(moment, operation, table):
+        if (moment, operation, table) == ("before", "replace", USER_DAYS.name):
+            monkeypatch.setattr(shoal.lake, "observe", lambda *_: None)
+            shelf.run(("shoal", more), as_of=as_of, until="features")
+
+    monkeypatch.setattr(shoal.lake, "observe", meet)
+    said = refused(shelf, code=1, as_of=as_of, first="features", until="features")
+
+    assert "another run has rebuilt the tiles from other batches; run the command again" in said
+    assert sum(day.pieces for day in shelf.read(USER_DAYS).collect()) == 80
+    shelf.run(as_of=as_of, first="features", until="features")

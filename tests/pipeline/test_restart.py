@@ -13,8 +13,9 @@ import pytest
 from published import published, silver
 
 import shoal.lake
+from shoal.stages import STAGES
 from shoal.synthetic import synthesize, write
-from shoal.tables import BATCHES, RELEASES
+from shoal.tables import BATCHES, FEATURES, GOLD, RELEASES, SILVER
 
 SETS = ("recommend.for_you.rank=4", "recommend.for_you.max_iter=2", "recommend.for_you.min_interactions=50",
         "segments.default.k=3", "segments.default.max_iter=5", "features.tile_buckets=2",
@@ -42,7 +43,7 @@ def clean(shelf_at, small_shop, tmp_path_factory):
     """What one clean run wrote, and its commits in their order."""
     shelf, commits = shelf_at(tmp_path_factory.mktemp("clean") / "lake"), []
     noting(shelf, small_shop, commits.append)
-    return {"rows": published(shelf), "silver": silver(shelf), "commits": commits}
+    return {"rows": published(shelf), "silver": silver(shelf), "commits": commits, "lake": shelf.lake}
 
 
 def noting(shelf, small_shop, note):
@@ -61,6 +62,14 @@ def noting(shelf, small_shop, note):
 def test_commits_are_many_and_the_last_is_the_release(clean):
     assert clean["commits"][-2:] == ["merge ops.releases", "record ops.runs"]
     assert len(clean["commits"]) > 30
+
+
+def test_every_table_was_written_by_its_one_job(clean):
+    stages = {stage.job: stage.name for stage in STAGES}
+    for table in (*SILVER, *FEATURES, *GOLD):
+        stamps = [json.loads(c["userMetadata"]) for c in clean["lake"]._history(table, 1000) if c["userMetadata"]]
+
+        assert {stamp["job"] for stamp in stamps} == {stages[table.writer]}, table.name
 
 
 @pytest.mark.slow
