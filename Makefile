@@ -16,6 +16,7 @@ help:  ## list the targets
 $(STAMP): setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Shoal needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) --version); try make PYTHON=python3.12"; exit 2; }
+	@PYTHONPATH=libs $(PYTHON) -c 'from shoal.session import check_java; check_java()'
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 	  { echo "$(PYTHON) cannot make virtual environments; on Debian or Ubuntu: apt-get install python3-venv"; exit 2; }
 	@echo "installing into $(VENV), which takes some minutes the first time ..."

@@ -18,7 +18,9 @@ def ingest(lake: Lake, config: Config, run: Run) -> None:
     """Bring files that are not in the book yet into bronze; first finish what a killed run has begun."""
     book = batches.all_batches(lake)
     if run.retry_refused:
-        batches.retry_refused(lake, (batch for batch in book if batch.was_never_read))
+        batches.retry_refused(
+            lake, [batch for batch in book if batch.was_never_read and _is_as_planned(lake, run, batch)]
+        )
         book = batches.all_batches(lake)
     begun = [batch for batch in book if batch.state == "planned"]
     run.rows = sum(_load(lake, batch).rows_in for batch in begun)
@@ -46,19 +48,21 @@ def ingest(lake: Lake, config: Config, run: Run) -> None:
 
 def _load(lake: Lake, batch: Batch) -> Batch:
     """Append a planned batch to bronze, however often it was begun before."""
-    _check_unchanged(lake, batch)
-    table = batch.feed.table
+    if counts := _stored(lake, batch):  # a killed run got as far as this: its files are not needed any more
+        return batches.mark_ingested(lake, batch, counts)
+    if problem := _changed(lake, batch):
+        batches.mark_refused(lake, batch, problem)
+        raise DataError(problem)
     try:
         rows = raw_rows(lake.spark, batch.feed, batch.files, batch.batch_id)
-        lake.append(table, rows, once=f"ingest/{batch.batch_id}")
+        lake.append(batch.feed.table, rows, once=f"ingest/{batch.batch_id}")
     except UNREADABLE as error:
         if not is_of_the_input(error):
             raise  # the batch stays planned; the next call goes on
         message = f"{batch.feed.name}: {', '.join(f.path for f in batch.files)} cannot be read: {first_line(error)}"
         batches.mark_refused(lake, batch, message)
         raise DataError(message) from error
-    stored = lake.read(table).where(F.col("batch_id") == batch.batch_id)
-    counts = {row["source_file"]: row["count"] for row in stored.groupBy("source_file").count().collect()}
+    counts = _stored(lake, batch)
     if not counts:
         message = f"{batch.feed.name}: {', '.join(f.path for f in batch.files)} has no rows below its header"
         batches.mark_refused(lake, batch, message)
@@ -66,8 +70,22 @@ def _load(lake: Lake, batch: Batch) -> Batch:
     return batches.mark_ingested(lake, batch, counts)
 
 
-def _check_unchanged(lake: Lake, batch: Batch) -> None:
-    """Refuse a planned batch whose files are no longer what was planned."""
+def _stored(lake: Lake, batch: Batch) -> dict[str, int]:
+    """Rows of a batch in bronze, by file; they come in one commit, so all or none."""
+    stored = lake.read(batch.feed.table).where(F.col("batch_id") == batch.batch_id)
+    return {row["source_file"]: row["count"] for row in stored.groupBy("source_file").count().collect()}
+
+
+def _is_as_planned(lake: Lake, run: Run, batch: Batch) -> bool:
+    """Whether a refused batch can be read again; says so where it cannot."""
+    problem = _changed(lake, batch)
+    if problem:
+        run.warn(f"batch {batch.batch_id} stays refused: {problem}")
+    return problem is None
+
+
+def _changed(lake: Lake, batch: Batch) -> str | None:
+    """Which file of a planned batch is no longer what was planned; None if all are."""
     for file in batch.files:
         path = file.path.rpartition("@v")[0] if file.format == "delta" else file.path
         try:
@@ -75,9 +93,8 @@ def _check_unchanged(lake: Lake, batch: Batch) -> None:
         except (ConfigError, DataError):
             same = False
         if not same:
-            message = f"{file.path} has changed or gone since it was planned; ingest it again as it is now"
-            batches.mark_refused(lake, batch, message)
-            raise DataError(message)
+            return f"{file.path} has changed or gone since it was planned; ingest it again as it is now"
+    return None
 
 
 if __name__ == "__main__":

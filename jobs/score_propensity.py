@@ -43,7 +43,7 @@ def _score(lake: Lake, config: Config, run: Run, target: str, params: Propensity
 
     first = days.agg(F.min("event_date")).first()
     assert first is not None, "an aggregate has one row"
-    learned = propensity.learn(examples, as_of=run.day, first_day=first[0], params=params)
+    learned = propensity.learn(examples, as_of=run.day, first_day=first[0] or run.day, params=params)
     for sentence in learned.warnings:
         run.stand_in(f"propensity.{target}: {sentence}", config.strict and learned.model is None)
     model_id = learned.model and model_store.save_model(lake, run, STAGE, target, learned.source, learned.model)

@@ -1,10 +1,12 @@
 """features.users -> gold.segments, gold.segment_profiles"""
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from shoal import model_store, releases, runs
 from shoal.cli import run_job
 from shoal.config import Config, settings_hash
+from shoal.frames import persisted
 from shoal.lake import Lake
 from shoal.models import segments
 from shoal.models.metric import Metric
@@ -29,12 +31,16 @@ def segment_users(lake: Lake, config: Config, run: Run) -> None:
 
 
 def _segment(lake: Lake, config: Config, run: Run, entry: str, params: SegmentParams) -> list[Metric]:
-    features = lake.read(USER_FEATURES, run.versions_read[USER_FEATURES.name]).where(run.slice).persist()
-    previous = releases.run_of(lake, run.previous_seq)
-    before = None
-    if previous is not None:
-        before = model_store.load_model(lake, model_store.model_id(previous, STAGE, entry), SegmentModel)
-    model = segments.fit(features, params, before)
+    features = lake.read(USER_FEATURES, run.versions_read[USER_FEATURES.name]).where(run.slice)
+    with persisted(features):
+        return _fitted(lake, config, run, entry, params, features)
+
+
+def _fitted(
+    lake: Lake, config: Config, run: Run, entry: str, params: SegmentParams, features: DataFrame
+) -> list[Metric]:
+    previous, last_id = _before(lake, run, entry)
+    model = segments.fit(features, params, previous, last_id=last_id)
     where, once = f"{run.slice} AND segmentation = '{entry}'", f"{run.key}/{entry}"
     if model is None:
         run.stand_in(f"segments.{entry}: needs buyers and found none; no one is in a segment", config.strict)
@@ -50,14 +56,19 @@ def _segment(lake: Lake, config: Config, run: Run, entry: str, params: SegmentPa
     model_id = model_store.save_model(lake, run, STAGE, entry, "kmeans", model)
     labels = {"run_id": run.key, "segmentation": entry, "source": "kmeans", "model_id": model_id}
     constants = [F.lit(value).alias(name) for name, value in labels.items()]
-    assigned = segments.assign(model, features).persist()
-    lake.replace(SEGMENTS, assigned.select("*", *constants), where=where, once=once)
-    profiles = segments.profiles(model, assigned.join(features, on="user_id", how="inner"))
-    lake.replace(SEGMENT_PROFILES, profiles.select("*", *constants), where=where, once=once)
-    metrics = segments.evaluate(model, features)
-    assigned.unpersist()
-    features.unpersist()
-    return metrics
+    with persisted(segments.assign(model, features)) as assigned:
+        lake.replace(SEGMENTS, assigned.select("*", *constants), where=where, once=once)
+        profiles = segments.profiles(model, assigned.join(features, on="user_id", how="inner"))
+        lake.replace(SEGMENT_PROFILES, profiles.select("*", *constants), where=where, once=once)
+    return segments.evaluate(model, features)
+
+
+def _before(lake: Lake, run: Run, entry: str) -> tuple[SegmentModel | None, int]:
+    """The model whose segments this run continues, and the highest id that any release has ever shown."""
+    names = {row["seq"]: model_store.model_id(row["run_id"], STAGE, entry) for row in releases.history(lake)}
+    found = model_store.load_models(lake, {*names.values()}, SegmentModel)
+    previous = None if run.previous_seq is None else found.get(names[run.previous_seq])
+    return previous, max((model.last_id for model in found.values()), default=0)
 
 
 if __name__ == "__main__":

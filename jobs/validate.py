@@ -16,10 +16,11 @@ from shoal.errors import GateError
 from shoal.frames import persisted
 from shoal.lake import Lake
 from shoal.quality import gate
+from shoal.quality.gate import Verdict
 from shoal.quality.rows import reasons
 from shoal.runs import Run
 from shoal.sources.mapping import candidate_events, row_rules
-from shoal.tables import EVENT_VERSIONS, EVENTS, ITEMS, ORDERS, QUALITY, REJECTED_EVENTS, USERS, Table
+from shoal.tables import EVENT_VERSIONS, EVENTS, ITEMS, ORDERS, QUALITY, REJECTED_EVENTS, SILVER, USERS, Table
 from shoal.transforms import contest, derived
 
 _DERIVED = {ORDERS: derived.orders, ITEMS: derived.items, USERS: derived.users}
@@ -29,7 +30,7 @@ def validate(lake: Lake, config: Config, run: Run) -> None:
     """Judge every batch that waits, one after the other, and bring the good rows into silver."""
     book = batches.all_batches(lake)
     if run.retry_refused:
-        batches.retry_refused(lake, book)
+        batches.retry_refused(lake, (batch for batch in book if not batch.was_never_read))  # ingest reads those
     else:
         for batch in (b for b in book if b.state == "refused"):
             run.warn(f"batch {batch.batch_id} stays refused (--retry-refused judges it again): {batch.message}")
@@ -61,12 +62,11 @@ def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
     judged = judged.withColumn("raw", F.when(F.size("reasons") > 0, F.to_json("raw")))
     days = _days(candidates, proposal.shop.time_zone)
     with contest.planned(judged, *_silver(lake, claim, days)) as plan:
-        verdicts = gate.judge(
+        judged_now = gate.judge(
             plan.where(contest.JUDGED), EVENTS, rules=rules,
             max_rejected_share=params.max_rejected_share,
         )  # fmt: skip
-        told = [{"batch_id": batch.batch_id, "sequence": claim.sequence, **vars(verdict)} for verdict in verdicts]
-        lake.append(QUALITY, lake.frame(QUALITY, told), once=f"quality/{batch.batch_id}/{claim.sequence}")
+        verdicts = _on_record(lake, claim, judged_now)
         if refused := gate.refusal(verdicts):
             batches.mark_refused(lake, batch, refused, claim.sequence)
             return refused
@@ -81,6 +81,19 @@ def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
         f"{counts['rows_rejected']:,} rejected + {counts['rows_duplicate']:,} duplicates"
     )
     return None
+
+
+def _on_record(lake: Lake, claim: Claim, verdicts: list[Verdict]) -> list[Verdict]:
+    """Write the verdicts down, and return those of whoever first judged this claim: they hold.
+
+    A rerun with other settings must not refuse a batch of which rows already stand in silver.
+    """
+    of_claim = {"batch_id": claim.batch.batch_id, "sequence": claim.sequence}
+    rows = lake.frame(QUALITY, [{**of_claim, **vars(verdict)} for verdict in verdicts])
+    lake.append(QUALITY, rows, once=f"quality/{claim.batch.batch_id}/{claim.sequence}")
+    held = lake.read(QUALITY).where((F.col("batch_id") == claim.batch.batch_id) & (F.col("sequence") == claim.sequence))
+    names = [column for column in QUALITY.names if column not in of_claim]
+    return [Verdict(**row.asDict()) for row in held.select(*names).collect()]
 
 
 def _days(candidates: DataFrame, time_zone: str) -> set[date]:
@@ -121,6 +134,8 @@ def _write(lake: Lake, claim: Claim, plan: DataFrame, days: set[date]) -> set[da
     result = contest.outcome(plan)
     # Whoever finishes this batch late, when others have entered since, changes nothing any more.
     order: dict[str, Any] = {"once": "validate", "number": claim.sequence}
+    for table in SILVER:
+        lake.create(table)  # also where this shop has no row for it yet, such as one without orders
     changed = plan.where(contest.CHANGES)
     touched = {row["event_date"] for row in changed.select("event_date").distinct().collect()}
     if plan.where("kind = 'standing'").isEmpty():

@@ -86,10 +86,23 @@ def test_who_comes_late_in_a_numbered_order_changes_nothing(lake):
 
 @pytest.mark.parametrize(
     ("location", "root"),
-    [("s3a://shop/lake/", "s3a://shop/lake"), ("dbfs:/lake", "dbfs:/lake"), ("/data/lake/", "/data/lake")],
+    [
+        ("s3a://shop/lake/", "s3a://shop/lake"),
+        ("dbfs:/lake", "dbfs:/lake"),
+        ("/data/lake/", "/data/lake"),
+        ("file:///data/lake", "/data/lake"),
+        ("file:/data/lake", "/data/lake"),
+    ],
 )
 def test_a_folder_may_lie_in_any_file_system(spark, location, root):
     assert Lake(spark, location).path_of(VISITS) == f"{root}/silver/visits"
+
+
+@pytest.mark.parametrize(
+    ("location", "on_disk"), [("lake", True), ("file:/lake", True), ("s3a://shop/lake", False), ("catalog:shop", False)]
+)
+def test_what_lies_on_this_machines_disk(spark, location, on_disk):
+    assert Lake(spark, location).is_on_disk == on_disk
 
 
 def test_on_a_disk_no_other_process_writes_a_table_meanwhile(lake):

@@ -191,6 +191,29 @@ class Lake:
 
         self._commit(table, "merge", write)
 
+    def create(self, table: Table) -> None:
+        """Make an empty table as declared, unless it is there."""
+        if self.exists(table):
+            return
+        observe("before", "create", table.name)
+        if self.is_in_catalog:
+            database = self.name_of(table).rpartition(".")[0]
+            self.spark.sql(f"CREATE DATABASE IF NOT EXISTS {database}")
+        creation = DeltaTable.createIfNotExists(self.spark).comment(table.doc)
+        creation = (
+            creation.tableName(self.name_of(table)) if self.is_in_catalog else creation.location(self.path_of(table))
+        )
+        for column in table.columns:
+            creation = creation.addColumn(column.name, column.type, nullable=not column.required, comment=column.doc)
+        for name, condition in table.constraints.items():
+            creation = creation.property(f"delta.constraints.{name}", condition)
+        for name, value in {**_PROPERTIES, **_statistics(table)}.items():
+            creation = creation.property(name, value)
+        creation = creation.partitionedBy(*table.partition_by) if table.partition_by else creation
+        with self._alone(table):
+            _with_retries(table, lambda: creation.execute())
+        observe("after", "create", table.name)
+
     def insert_new(self, table: Table, row: Mapping[str, Any]) -> Row:
         """Add one row unless its key is taken; returns the row that holds the key afterwards.
 
@@ -260,7 +283,9 @@ class Lake:
     @property
     def root(self) -> str:
         """The folder itself, absolute and without a slash at its end."""
-        return (str(Path(self.location).absolute()) if self.is_on_disk else self.location).rstrip("/")
+        if not self.is_on_disk:
+            return self.location.rstrip("/")
+        return str(Path(re.sub("^file:/*", "/", self.location)).absolute())
 
     def path_of(self, table: Table) -> str:
         """Folder of a table in a lake that is a folder."""
@@ -276,8 +301,8 @@ class Lake:
 
     @property
     def is_on_disk(self) -> bool:
-        """True for a plain path; false for ``s3a://bucket/lake``, ``dbfs:/lake`` and the like, and for a catalog."""
-        return re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", self.location) is None
+        """True for a path, also as ``file:/lake``; false for ``s3a://bucket/lake``, ``dbfs:/lake`` and a catalog."""
+        return re.match(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+:", self.location) is None
 
     @property
     def is_in_catalog(self) -> bool:
@@ -315,7 +340,7 @@ class Lake:
 
     def _commit(self, table: Table, operation: str, write: Callable[[], None]) -> None:
         """Do one commit, again after a lost race, and note the table's version afterwards."""
-        self._create(table)
+        self.create(table)
         observe("before", operation, table.name)
         conf = self.spark.conf
         conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps(dict(self.stamp)))
@@ -346,28 +371,6 @@ class Lake:
         with (folder / table.name).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-    def _create(self, table: Table) -> None:
-        if self.exists(table):
-            return
-        observe("before", "create", table.name)
-        if self.is_in_catalog:
-            database = self.name_of(table).rpartition(".")[0]
-            self.spark.sql(f"CREATE DATABASE IF NOT EXISTS {database}")
-        creation = DeltaTable.createIfNotExists(self.spark).comment(table.doc)
-        creation = (
-            creation.tableName(self.name_of(table)) if self.is_in_catalog else creation.location(self.path_of(table))
-        )
-        for column in table.columns:
-            creation = creation.addColumn(column.name, column.type, nullable=not column.required, comment=column.doc)
-        for name, condition in table.constraints.items():
-            creation = creation.property(f"delta.constraints.{name}", condition)
-        for name, value in {**_PROPERTIES, **_statistics(table)}.items():
-            creation = creation.property(name, value)
-        creation = creation.partitionedBy(*table.partition_by) if table.partition_by else creation
-        with self._alone(table):
-            _with_retries(table, lambda: creation.execute())
-        observe("after", "create", table.name)
 
     def _add_columns(self, table: Table) -> None:
         """Give a table of an older schema its new columns; rows that stand keep null in them."""

@@ -1,6 +1,7 @@
 """The only reader and writer of fitted models: small ones as JSON, factors as rows keyed by the shop's ids."""
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -34,10 +35,10 @@ def save_model(lake: Lake, run: Run, stage: str, entry: str, kind: str, model: A
     return name
 
 
-def load_model(lake: Lake, name: str, as_type: type[M]) -> M | None:
-    """A stored model; None where that run fitted none."""
-    row = lake.read(MODELS).where(F.col("model_id") == name).first()
-    return None if row is None else as_type(**json.loads(row["model"]))
+def load_models(lake: Lake, names: Collection[str], as_type: type[M]) -> dict[str, M]:
+    """Stored models by their ids; those that were never fitted are left out."""
+    rows = lake.read(MODELS).where(F.col("model_id").isin([*names])).select("model_id", "model").collect()
+    return {row["model_id"]: as_type(**json.loads(row["model"])) for row in rows}
 
 
 def save_factors(lake: Lake, run: Run, stage: str, entry: str, factors: DataFrame) -> None:

@@ -125,6 +125,11 @@ def join_run(lake: Lake, run: Run, settings_hash: str) -> bool:
     opened = max(fitting, key=lambda row: row["started_at"])
     if (opened["as_of"], opened["settings_hash"]) != (run.day, settings_hash):
         raise ConfigError(f"run {opened['run_id']} was opened for {opened['as_of']}, or with other settings than these")
+    if opened["code_version"] != code_version():
+        raise ConfigError(
+            f"run {opened['run_id']} was opened by Shoal {opened['code_version']}, this is {code_version()}; "
+            f"`shoal features --as-of {run.day}` opens one of this code"
+        )
     adopt(run, opened)
     return not is_done(lake, run)
 

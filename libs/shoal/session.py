@@ -186,7 +186,7 @@ def install_delta_jars() -> list[Path]:
 
 
 def _require_delta(spark: "SparkSession") -> None:
-    """Refuse a JVM without Delta on its class path, or a session that was begun without its extension."""
+    """Refuse a JVM without Delta on its class path."""
     # Spark Connect has no JVM to ask; its server brings its own Delta.
     jvm = getattr(spark, "_jvm", None)
     if jvm is None:

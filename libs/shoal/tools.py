@@ -16,13 +16,15 @@ from pyspark.sql import functions as F
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from shoal import releases
+from shoal import releases, shop
+from shoal.config import Config
 from shoal.errors import ConfigError, DataError
+from shoal.frames import persisted
 from shoal.lake import Lake
 from shoal.quality.rows import reasons
 from shoal.sources import feed_named
 from shoal.sources.listing import find_files
-from shoal.sources.mapping import Shop, candidate_events, main_currency, row_rules
+from shoal.sources.mapping import candidate_events, row_rules
 from shoal.sources.readers import UNREADABLE, check_columns, first_line, raw_rows
 from shoal.views import open_views
 
@@ -115,25 +117,31 @@ def rolled_back(lake: Lake, to: int | None) -> str:
     return f"release {row['seq']} shows run {row['run_id']} of {row['as_of']} again"
 
 
-def checked_feed(spark: SparkSession, name: str, path: str) -> tuple[str, bool]:
-    """Map files without storing them: ten rows and how many break which rule; False where a row does.
+def checked_feed(lake: Lake, config: Config, name: str, path: str) -> tuple[str, bool]:
+    """Map files without storing them, as the settings and the lake would: ten rows and how many break which rule.
+
+    Returns:
+        The report; False where a row breaks a rule.
 
     Raises:
+        ConfigError: the settings contradict what the lake has settled.
         DataError: the files cannot be read as that feed, or hold no row.
     """
     feed = feed_named(name)
-    files = find_files(spark, path)
-    check_columns(spark, feed, files)
+    files = find_files(lake.spark, path)
+    check_columns(lake.spark, feed, files)
     try:
-        raw = raw_rows(spark, feed, files, "check")
-        shop = Shop(feed.time_zone or "UTC", main_currency(raw, feed))
-        rules = row_rules(feed, shop)
-        judged = (
-            candidate_events(raw, feed, shop, duplicate_lines="keep").withColumn("reasons", reasons(rules)).persist()
-        )
-        rows, bad = judged.count(), judged.where("size(reasons) > 0").count()
+        raw = raw_rows(lake.spark, feed, files, "check")
+        settled = shop.propose(lake, config.shop, feed, raw).shop
+        events = candidate_events(raw, feed, settled, duplicate_lines=config.validation.duplicate_lines)
+        with persisted(events.withColumn("reasons", reasons(row_rules(feed, settled)))) as judged:
+            return _feed_report(judged, path)
     except UNREADABLE as error:
         raise DataError(f"{path} cannot be read as {name}: {first_line(error)}") from error
+
+
+def _feed_report(judged: DataFrame, path: str) -> tuple[str, bool]:
+    rows, bad = judged.count(), judged.where("size(reasons) > 0").count()
     if rows == 0:
         raise DataError(f"{path} has no rows below its header")
     problems = (
@@ -148,7 +156,6 @@ def checked_feed(spark: SparkSession, name: str, path: str) -> tuple[str, bool]:
         f"  {p['rows']:>9,} rows break: {p['rule']}  (first: {p['first']['source_file']}, row {p['first']['position']})"
         for p in problems
     ]
-    judged.unpersist()
     return "\n".join(report), bad == 0
 
 

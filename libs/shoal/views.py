@@ -51,8 +51,10 @@ def open_views(lake: Lake) -> None:
 
 
 def publish_views(lake: Lake) -> None:
-    """Create the views in the lake's catalog, once; a folder has none."""
+    """Create the views in the lake's catalog, once, and the tables that they read; a folder has none."""
     if lake.is_in_catalog:
+        for table in (RELEASES, *GOLD):
+            lake.create(table)
         current = _current_run(lake.name_of(RELEASES))
         for table in GOLD:
             lake.spark.sql(

@@ -227,6 +227,15 @@ def test_an_id_is_never_given_twice(spark):
     assert id_of(third, other, "gone") == id_of(first, three, "gone")
 
 
+def test_ids_that_another_release_has_shown_are_not_given_again(spark, shop, model):
+    """After a rollback, or for an older day, the model that is continued is not the one that gave the last id."""
+    anew, onward = fit(shop, params(), None, last_id=9), fit(shop, params(), model, last_id=9)
+
+    assert sorted(anew.segment_ids) == [10, 11, 12, 13]
+    assert {*onward.segment_ids} == {*model.segment_ids}
+    assert onward.last_id == 9
+
+
 def test_ids_stay_when_one_input_falls_away(spark, shop, model):
     unpriced = users_of(spark, [{**row, "order_value": None} for row in everyone()])
     without = fitted(unpriced, model)

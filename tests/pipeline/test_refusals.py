@@ -4,6 +4,7 @@ import json
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from published import published
 from pyspark.errors import PySparkException
 
 import shoal.lake
@@ -119,6 +120,37 @@ def test_files_of_a_plan_that_can_no_longer_be_read_come_in_with_the_next_call(s
     assert shelf.read(feed.table).count() == 4
 
 
+def test_what_is_in_bronze_needs_its_files_no_more(shelf, deliver, monkeypatch):
+    """A kill between bronze and the book, and a landing folder that was cleared before the rerun."""
+    path, other = deliver("a.jsonl", event(1), event(2)), deliver("b.jsonl", event(3))
+
+    def stop(moment, operation, table):
+        if (moment, operation, table) == ("after", "append", "bronze.shoal"):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shoal.lake, "observe", stop)
+        with pytest.raises(KeyboardInterrupt):
+            shelf.run(("shoal", path), until="ingest")
+    path.unlink()
+    shelf.run(("shoal", other), until="ingest")
+
+    assert sorted((b.state, b.rows_in) for b in shelf.read(BATCHES).collect()) == [("ingested", 1), ("ingested", 2)]
+
+
+def test_a_mended_file_does_not_keep_what_else_was_refused_from_a_second_try(shelf, deliver):
+    broken = deliver("a.csv")
+    broken.write_text("event_id,event_type,event_time\n")
+    refused(shelf, ("shoal", broken), code=3, until="ingest")
+    broken.write_text("event_id,event_type,event_time,item_id\n1,view,2025-03-01T10:00:00Z,i1\n")
+
+    shelf.run(("shoal", broken), until="ingest", retry_refused=True)
+
+    (said,) = shelf.read(RUNS, "outcome = 'done'").first().warnings
+    assert "a.csv has changed or gone" in said
+    assert sorted(b.state for b in shelf.read(BATCHES).collect()) == ["ingested", "refused"]
+
+
 def test_inputs_that_overlap_bring_each_file_once(shelf, deliver, tmp_path):
     deliver("a.jsonl", event(1), event(2))
     both = ("shoal", tmp_path / "*.jsonl"), ("shoal", tmp_path / "a.jsonl")
@@ -178,6 +210,25 @@ def test_a_gate_stops_the_batch_and_silver_stays(shelf, deliver):
     assert {row.sequence for row in stopped_at} == {1, 3}
 
 
+def test_a_verdict_holds_whatever_the_settings_of_whoever_finishes_the_batch(shelf, deliver, monkeypatch):
+    """Stopped when its rows stood in silver: the rerun may not refuse it, or its orders would never come."""
+    path = deliver("some.jsonl", *(event(n, quantity=0 if n == 7 else 1) for n in range(200)))
+
+    def stop(moment, operation, table):
+        if (moment, operation, table) == ("after", "append", "silver.events"):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shoal.lake, "observe", stop)
+        with pytest.raises(KeyboardInterrupt):
+            shelf.run(("shoal", path), until="validate")
+    shelf.run(first="validate", until="validate", sets=("validate.max_rejected_share=0",))
+
+    (batch,) = shelf.read(BATCHES).collect()
+    assert (batch.state, batch.rows_accepted, batch.rows_rejected) == ("validated", 199, 1)
+    assert shelf.read(ORDERS).count() == 199
+
+
 BROKEN = {  # a gate, and what half of a batch says so that it does not hold
     "event_type is one of its allowed values": {"event_type": "teleport"},
     "event_time is set": {"event_time": None},
@@ -229,15 +280,71 @@ def test_strict_stops_before_publishing(few):
     assert not few.lake.exists(RELEASES)
 
 
-def test_too_little_to_train_is_said_and_baselines_are_named(few):
-    few.run(as_of=DAY + timedelta(days=21), first="features")
+def test_later_stages_belong_to_the_code_that_opened_the_run(few, monkeypatch):
+    day = DAY + timedelta(days=20)
+    few.run(as_of=day, first="features", until="features")
+    monkeypatch.setattr("shoal.runs.code_version", lambda: "9.9.9+newer")
 
-    (release,) = few.read(RELEASES).collect()
+    said = refused(few, code=2, as_of=day, first="segments", until="segments")
+
+    assert "was opened by Shoal 0." in said
+    assert "this is 9.9.9+newer; `shoal features --as-of 2025-03-21` opens one of this code" in said
+
+
+@pytest.fixture(scope="module")
+def shown(few):
+    """The same lake, with a release."""
+    few.run(as_of=DAY + timedelta(days=21), first="features")
+    return few
+
+
+def test_too_little_to_train_is_said_and_baselines_are_named(shown):
+    (release,) = shown.read(RELEASES).collect()
     assert len(release.fallbacks) >= 3
-    lists = few.read(RECOMMENDATIONS).collect()
+    lists = shown.read(RECOMMENDATIONS).collect()
     assert {row.source for row in lists} == {"popularity"}
     assert len(lists) == 9 * 10, "nine users, ten items each of the 31, of which nobody has bought more than 5"
-    assert {row.segment_id for row in few.read(SEGMENTS).collect()} == {1}
+    assert {row.segment_id for row in shown.read(SEGMENTS).collect()} == {1}
+
+
+def test_what_is_refused_changes_nothing_that_is_published(shown, deliver, tmp_path):
+    before = published(shown)
+    (tmp_path / "no.parquet").write_text("this is no Parquet")
+    (tmp_path / "short.csv").write_text("event_id,kind\n1,view\n")
+    day = DAY + timedelta(days=22)
+
+    refused(shown, ("shoal", tmp_path / "no.parquet"), code=3, as_of=day)
+    refused(shown, ("shoal", tmp_path / "short.csv"), code=3, as_of=day)
+    refused(shown, ("shoal", tmp_path / "*.none"), code=2, as_of=day)
+    refused(shown, ("shoal", deliver("bad.jsonl", *(event(n, quantity=-1) for n in range(200)))), code=3, as_of=day)
+    refused(shown, code=2, as_of=DAY, first="features")
+    refused(shown, code=3, as_of=day, first="features", sets=("strict=true",))
+
+    assert published(shown) == before
+    assert shown.read(RELEASES).count() == 1
+
+
+# Shops that lack a whole kind of row: each is published all the same, with what there is.
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "rows"),
+    [
+        ("nobody buys", {"event_type": "view", "quantity": None, "unit_price": None, "order_id": None}),
+        ("nobody is known", {"user_id": None}),
+        (
+            "nobody touches an item",
+            {"event_type": "search", "item_id": None, "quantity": None, "unit_price": None, "order_id": None},
+        ),
+    ],
+)
+def test_a_shop_in_which(shelf, deliver, kind, rows):
+    shelf.run(
+        ("shoal", deliver("events.jsonl", *(event(n, **rows) for n in range(40)))), as_of=DAY + timedelta(days=21)
+    )
+
+    (release,) = shelf.read(RELEASES).collect()
+    assert len(release.fallbacks) >= 3, kind
+    assert shelf.read(EVENTS).count() == 40
 
 
 @pytest.mark.slow

@@ -111,6 +111,23 @@ def test_what_cannot_be_checked_is_refused_with_its_exit_code(check, tmp_path, n
     assert checked.stdout == ""
 
 
+def test_a_file_is_judged_by_the_settings_and_by_what_the_lake_has_settled(spark, check, tmp_path):
+    path = write(tmp_path / "e.jsonl", view(1, event_type="purchase", unit_price=5, quantity=1, currency="USD"))
+    assert check(path).exit_code == 0
+
+    assert "1 rows break: currency is the shop's" in " ".join(check(path, "--set", "shop.currency=EUR").output.split())
+    Lake(spark, str(tmp_path / "lake")).settle("currency", "EUR", "test")
+    assert check(path).exit_code == 3
+    assert "shop.currency: the lake" in check(path, "--set", "shop.currency=USD").stderr
+
+
+def test_a_template_needs_a_folder_to_lie_in(shoal, tmp_path):
+    refused = shoal("feed", "template", "--out", tmp_path / "nowhere" / "example.jsonl")
+
+    assert refused.exit_code == 2
+    assert "cannot be written: no folder" in refused.stderr
+
+
 def test_a_file_that_breaks_off_is_refused_too(check, tmp_path):
     whole = "timestamp,visitorid,event,itemid\n" + "".join(f"{at},1,view,{at * 7919 % 10007}\n" for at in range(9000))
     (tmp_path / "clicks.csv.gz").write_bytes(gzip.compress(whole.encode())[:-100])

@@ -90,6 +90,11 @@ def test_where_nothing_is_the_path_is_wrong(spark, shelf, path, said):
         find_files(spark, f"{shelf}/{path}")
 
 
+def test_a_file_system_that_cannot_be_reached_is_named_with_what_it_says(spark):
+    with pytest.raises(DataError, match=r"input s3a://shop/events cannot be read: .*S3AFileSystem"):
+        find_files(spark, "s3a://shop/events")
+
+
 def test_a_delta_table_is_one_thing_at_its_version_however_it_is_named(spark, tmp_path):
     table = tmp_path / "shop 100%" / "events"
     rows = spark.range(3).coalesce(1)

@@ -230,7 +230,24 @@ def test_money_is_of_one_currency(frame, judge):
     assert [(e.currency, e.reasons) for e in in_euros] == [
         ("EUR", []), ("EUR", []), ("EUR", []), ("USD", refused), (None, []),
     ]  # fmt: skip
-    assert [e.reasons for e in in_none] == [refused, refused, [], refused, []]  # a shop without money sells nothing
+    assert [e.reasons for e in in_none] == [
+        refused,
+        refused,
+        [],
+        refused,
+        [],
+    ]  # no money is settled: none can be the shop's
+
+
+def test_a_feeds_own_money_stays_what_it_is(frame, judge):
+    """Pounds are not euros because the shop counts in euros."""
+    rows = [line("1", "mug")]
+
+    (in_euros,) = judge(frame(RETAIL.table, *rows), RETAIL, EURO_SHOP).select("currency", "reasons").collect()
+    (in_pounds,) = judge(frame(RETAIL.table, *rows), RETAIL, Shop("UTC", "GBP")).select("currency", "reasons").collect()
+
+    assert (in_euros.currency, in_euros.reasons) == ("GBP", ["currency is the shop's"])
+    assert (in_pounds.currency, in_pounds.reasons) == ("GBP", [])
 
 
 def test_the_main_currency_is_the_one_most_rows_name(frame):

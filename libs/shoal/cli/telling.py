@@ -14,6 +14,7 @@ from shoal.progress import Progress
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from shoal.config import Config
     from shoal.lake import Lake
 
 
@@ -46,7 +47,7 @@ def lake_of(given: Mapping[str, Any], name: str) -> "Iterator[Lake]":
     """The lake that a tool reads: there must be one, of a schema that is known."""
     from shoal.job import EVERY_TABLE
 
-    with _opened(given, name) as lake:
+    with opened(given, name) as (lake, _):
         if not lake.facts():
             raise ConfigError(f"there is no lake at {lake.location} yet; `shoal ingest` makes one")
         lake.check_schema(EVERY_TABLE)
@@ -56,12 +57,13 @@ def lake_of(given: Mapping[str, Any], name: str) -> "Iterator[Lake]":
 @contextlib.contextmanager
 def spark_of(given: Mapping[str, Any], name: str) -> "Iterator[SparkSession]":
     """A session for a tool that needs no lake."""
-    with _opened(given, name) as lake:
+    with opened(given, name) as (lake, _):
         yield lake.spark
 
 
 @contextlib.contextmanager
-def _opened(given: Mapping[str, Any], name: str) -> "Iterator[Lake]":
+def opened(given: Mapping[str, Any], name: str) -> "Iterator[tuple[Lake, Config]]":
+    """The lake that the settings name, whether there is one or not, and the settings."""
     progress = Progress(given["log_format"])
     with told(progress, name, given["verbose"]):
         from shoal.config import load_config
@@ -70,4 +72,4 @@ def _opened(given: Mapping[str, Any], name: str) -> "Iterator[Lake]":
         arguments = Arguments(**given)
         settings = load_config(arguments.config_files, arguments.sets, lake=arguments.lake)
         with opened_lake(settings, name, arguments, progress) as lake:
-            yield lake
+            yield lake, settings

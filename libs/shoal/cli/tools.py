@@ -8,7 +8,7 @@ import click
 
 from shoal.cli.options import COMMON, CONFIG, LAKE, SET, options
 from shoal.cli.root import shoal_command
-from shoal.cli.telling import lake_of, spark_of, told
+from shoal.cli.telling import lake_of, opened, spark_of, told
 from shoal.progress import Progress
 
 
@@ -109,8 +109,9 @@ def feed_template(out: Path | None) -> None:
 
     if out is None:
         click.echo(template(), nl=False)
-    elif out.exists():
-        raise click.UsageError(f"{out} is there already; name a new file")
+    elif out.exists() or not out.parent.is_dir():
+        wrong = "is there already; name a new file" if out.exists() else f"cannot be written: no folder {out.parent}"
+        raise click.UsageError(f"{out} {wrong}")
     else:
         out.write_text(template(), encoding="utf-8")
         click.echo(f"wrote {out}; try `shoal feed check {out}`")
@@ -122,10 +123,10 @@ def feed_template(out: Path | None) -> None:
 @COMMON
 def feed_check(path: str, name: str, **given: Any) -> None:
     """Map a file without storing it: show ten rows, and how many break which rule."""
-    with spark_of(given, "feed check") as spark:
+    with opened(given, "feed check") as (lake, settings):
         from shoal.tools import checked_feed
 
-        report, good = checked_feed(spark, name, path)
+        report, good = checked_feed(lake, settings, name, path)
         click.echo(report)
         if not good:
             sys.exit(3)

@@ -25,7 +25,7 @@ class Feed:
     """One kind of foreign data.
 
     ``mapping`` gives SQL over the raw columns for columns of ``silver.events``; columns left out are null.
-    ``$zone`` and ``$currency`` in it stand for the feed's time zone and the shop's currency.
+    ``$zone`` and ``$currency`` in it stand for the feed's time zone and its currency, by default the shop's.
     """
 
     name: str

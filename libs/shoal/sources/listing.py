@@ -1,10 +1,11 @@
 """Finding the files that an input names, on any file system Spark can reach."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from shoal.errors import ConfigError, DataError, bulleted
@@ -33,8 +34,19 @@ def find_files(spark: SparkSession, path: str) -> list[SourceFile]:
 
     Raises:
         ConfigError: nothing is there.
-        DataError: files are empty or of an unknown format; all of them are listed.
+        DataError: files are empty or of an unknown format, all of them listed, or the file system refuses.
     """
+    try:
+        fs, found = _found(spark, path)
+        _require_data(path, [status for status in found if not status.isDirectory()])
+        return [_delta_table(spark, _name(s)) if s.isDirectory() else _source_file(spark, fs, s) for s in found]
+    except Py4JJavaError as error:
+        said = str(error.java_exception.toString()).splitlines()[0]
+        raise DataError(f"input {path} cannot be read: {said}") from error
+
+
+def _found(spark: SparkSession, path: str) -> tuple[Any, list[Any]]:
+    """The file system of a path, and what the path names there."""
     jvm: Any = spark._jvm
     place = jvm.org.apache.hadoop.fs.Path(path)
     fs = place.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf())
@@ -46,7 +58,10 @@ def find_files(spark: SparkSession, path: str) -> list[SourceFile]:
         globbed = any(sign in path for sign in "*?[{")
         what = "holds no file" if exists else "matches no file" if globbed else "does not exist"
         raise ConfigError(f"input {path} {what}")
-    files = [s for s in found if not s.isDirectory()]
+    return fs, found
+
+
+def _require_data(path: str, files: Sequence[Any]) -> None:
     problems = [f"{_name(s)}: is empty (0 bytes)" for s in files if s.getLen() == 0]
     problems += [
         f"{_name(s)}: cannot tell its format; known endings are {', '.join(FORMATS)}"
@@ -55,10 +70,10 @@ def find_files(spark: SparkSession, path: str) -> list[SourceFile]:
     ]
     if problems:
         raise DataError(bulleted(f"cannot ingest {path}:", problems))
-    return [_delta_table(spark, _name(s)) if s.isDirectory() else _source_file(jvm, fs, s) for s in found]
 
 
-def _source_file(jvm: Any, fs: Any, status: Any) -> SourceFile:
+def _source_file(spark: SparkSession, fs: Any, status: Any) -> SourceFile:
+    jvm: Any = spark._jvm
     stream = fs.open(status.getPath())
     try:
         digest = str(jvm.org.apache.commons.codec.digest.DigestUtils.sha256Hex(stream))

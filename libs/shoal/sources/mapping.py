@@ -100,7 +100,8 @@ def _mapped(feed: Feed, shop: Shop, column: Declared) -> Column:
 
 
 def _filled(expression: str, feed: Feed, shop: Shop) -> str:
-    currency = f"'{shop.currency}'" if shop.currency else "CAST(NULL AS STRING)"
+    known = feed.currency or shop.currency  # a feed's own money stays what it is, also in a shop of another
+    currency = f"'{known}'" if known else "CAST(NULL AS STRING)"
     return expression.replace("$zone", f"'{feed.time_zone}'").replace("$currency", currency)
 
 

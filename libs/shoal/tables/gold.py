@@ -126,7 +126,7 @@ GOLD_USERS = Table(
         _RUN,
         _USER,
         Column("as_of", DateType(), "first shop-local day that was not seen", required=True),
-        Column("segment_id", IntegerType(), "segment in the segmentation `default`; null for prospects", low=1),
+        Column("segment_id", IntegerType(), "segment in the settings' first segmentation; null for prospects", low=1),
         text("segment_name", "its name; null for prospects"),
         Column("segment_since", DateType(), "as_of of the first of the unbroken row of releases in this segment"),
         Column("probability", MapType(StringType(), DoubleType()), "of each configured target", required=True),

@@ -19,7 +19,9 @@ from shoal.params import SegmentParams
 from shoal.tables import USER_FEATURES
 
 
-def fit(features: DataFrame, params: SegmentParams, previous: SegmentModel | None) -> SegmentModel | None:
+def fit(
+    features: DataFrame, params: SegmentParams, previous: SegmentModel | None, *, last_id: int = 0
+) -> SegmentModel | None:
     """Learn groups of buyers; users who never bought do not shape them.
 
     The result depends on the set of rows only, not on their order or partitions.
@@ -27,7 +29,8 @@ def fit(features: DataFrame, params: SegmentParams, previous: SegmentModel | Non
     Args:
         features: rows of ``features.users`` of one run.
         params: the segmentation's settings.
-        previous: the last released model, whose ids are continued; None starts with ids that equal the ranks.
+        previous: the last released model, whose ids are continued; None starts anew, with ids in the ranks' order.
+        last_id: the highest id that any release has shown, by whatever model: ids above it are new.
 
     Returns:
         The model, or None where nobody has bought yet.
@@ -49,7 +52,7 @@ def fit(features: DataFrame, params: SegmentParams, previous: SegmentModel | Non
         spoken = {figure: scales[column] for figure, column in FIGURES.items() if column in scales}
         found = figures_by(place(rows, inputs, centres), F.col("nearest.place"), spoken)
     dropped = tuple(name for name in wanted if name not in scales)
-    return _model(inputs, centres, found, previous, k_wanted=k_wanted, dropped=dropped)
+    return _model(inputs, centres, found, previous, last_id=last_id, k_wanted=k_wanted, dropped=dropped)
 
 
 def _checked(inputs: Sequence[str]) -> list[str]:
@@ -66,6 +69,7 @@ def _model(
     found: Mapping[int | None, Group],
     previous: SegmentModel | None,
     *,
+    last_id: int,
     k_wanted: int,
     dropped: tuple[str, ...],
 ) -> SegmentModel:
@@ -74,7 +78,7 @@ def _model(
     places = sorted((place for place in found if place is not None), key=lambda p: (rank_key(found[p].figures), p))
     ordered = [centres[place] for place in places]
     continued = _continued(inputs, ordered, previous)
-    last_id = previous.last_id if previous else 0
+    last_id = max(last_id, previous.last_id if previous else 0)
     fresh = iter(range(last_id + 1, last_id + 1 + len(ordered)))
     ids = [previous.segment_ids[old] if previous and old is not None else next(fresh) for old in continued]
     kept = [previous.names[old] if previous and old is not None else None for old in continued]
