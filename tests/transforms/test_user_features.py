@@ -181,6 +181,9 @@ def test_features_agree_with_duckdb_on_the_events_themselves(frame, random_event
     for window in WINDOWS:
         inside = f"event_date >= as_of - {window}"
         expected |= {
+            f"searches_{window}d": f"count_if({inside} AND event_type = 'search')",
+            f"favourites_{window}d": f"count_if({inside} AND event_type = 'favourite')",
+            f"returns_{window}d": f"count_if({inside} AND returned AND goods)",
             f"views_{window}d": f"count_if({inside} AND event_type IN ('view', 'click'))",
             f"carts_{window}d": f"count_if({inside} AND event_type = 'cart')",
             f"orders_{window}d": f"coalesce(any_value(orders_{window}d), 0)",

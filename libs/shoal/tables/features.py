@@ -78,10 +78,13 @@ USER_ITEM_DAYS = Table(
 
 def _window_counts() -> tuple[Column, ...]:
     kinds = {
+        "searches": "searches",
         "views": "views and clicks",
+        "favourites": "items marked as favourite",
         "carts": "items put into the cart",
         "orders": "orders",
         "purchases": "purchase lines of goods",
+        "returns": "return lines of goods",
         "active_days": "days with an event",
     }
     return tuple(

@@ -9,6 +9,8 @@ from shoal.tables import USER_FEATURES
 from shoal.tables.features import WINDOWS
 from shoal.tables.vocabulary import MONEY_SUM
 
+_COUNTS = ("searches", "views", "favourites", "carts", "orders", "purchases", "returns")  # counted over each window
+
 
 def user_features(days: DataFrame, item_days: DataFrame, users: DataFrame, *, as_of: date, run_id: str) -> DataFrame:
     """Summarise each user's tiles before ``as_of``.
@@ -50,10 +52,7 @@ def _sums(as_of: date) -> list[Column]:
         column.alias(f"{name}_{window}d")
         for window in WINDOWS
         for name, column in {
-            "views": _within("views", as_of, window),
-            "carts": _within("carts", as_of, window),
-            "orders": _within("orders", as_of, window),
-            "purchases": _within("purchases", as_of, window),
+            **{count: _within(count, as_of, window) for count in _COUNTS},
             "active_days": _within(F.lit(1), as_of, window),
             "spend": _within("gross", as_of, window, absent=None).cast(MONEY_SUM),
         }.items()
