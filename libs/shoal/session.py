@@ -78,7 +78,16 @@ def build_session(name: str, options: Mapping[str, str] | None = None, *, quiet:
         spark = builder.getOrCreate()
     _require_delta(spark)
     _ship_shoal(spark)
+    if quiet:
+        _errors_told_once()
     return spark
+
+
+def _errors_told_once() -> None:
+    """Keep pyspark from printing each failed query, with the JVM's whole trace, before it raises the error."""
+    from pyspark.logger import PySparkLogger
+
+    PySparkLogger.getLogger("SQLQueryContextLogger").disabled = True
 
 
 @contextlib.contextmanager

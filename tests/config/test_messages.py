@@ -29,6 +29,24 @@ def test_conditions_are_judged_beside_other_mistakes_of_the_same_entry(problems_
     assert {line.split(":")[0] for line in found} == {f"segments.default.{n}" for n in ("seed", "k", "k_range")}
 
 
+@pytest.mark.parametrize(
+    ("entry", "setting", "meant"),
+    [("segments.defualt", "k", "default"), ("propensity.buy_30d", "active_days", "buys_30d"),
+     ("recommend.foryou", "rank", "for_you")],
+)  # fmt: skip
+def test_a_new_entry_that_looks_like_a_slip_of_a_packaged_one_is_refused(problems_of, entry, setting, meant):
+    said = f"{entry}: did you mean {meant}? A new entry needs a name less like it  (--set)"
+    assert problems_of(f"{entry}.{setting}=30") == [said]
+
+
+@pytest.mark.parametrize("setting", ["propensity.buys_60d.active_days", "segments.default_2.k", "segments.loyalty.k"])
+def test_a_new_entry_of_its_own_name_is_welcome(setting):
+    entry = load_config(sets=(f"{setting}=30",)).model_dump()
+
+    section, name, key = setting.split(".")
+    assert entry[section][name][key] == 30
+
+
 def test_very_many_problems_are_bounded(problems_of):
     found = problems_of(*(f"unknown_{number}=1" for number in range(100)))
 

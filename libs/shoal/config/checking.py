@@ -1,5 +1,6 @@
 """All layers judged: the settings, or every problem with them at once."""
 
+import difflib
 import re
 from collections.abc import Iterator
 from copy import deepcopy
@@ -43,10 +44,27 @@ def checked(layers: Layers) -> Config:
         if at not in found and _is_odd(value, text):
             made = "it as another number" if is_secret(at) else f"{text} as {value}"
             found[at] = f"write it plainly: YAML reads {made}"
+    found |= _misspelt_entries(layers)
     problems = [f"{dotted(at)}: {text}{_from(layers, at)}" for at, text in found.items()]
     if config is None or problems or layers.problems:
         raise refusal([*layers.problems, *problems])
     return config
+
+
+def _misspelt_entries(layers: Layers) -> dict[Place, str]:
+    """New entries whose names look like slips of packaged ones; another number, as in buys_60d, is none."""
+    found: dict[Place, str] = {}
+    for section in ("segments", "propensity", "recommend"):
+        packaged, given = layers.default((section,)), value_at(layers.tree, (section,))
+        for name in {*given} - {*packaged} if isinstance(given, dict) else ():
+            for near in difflib.get_close_matches(str(name), packaged, n=1, cutoff=0.8):
+                if _without_number(str(name)) != _without_number(near):
+                    found[(section, name)] = f"did you mean {near}? A new entry needs a name less like it"
+    return found
+
+
+def _without_number(name: str) -> str:
+    return re.sub("[0-9]+", "", name).strip("_")
 
 
 def _from(layers: Layers, at: Place) -> str:
