@@ -43,7 +43,7 @@ def validate(lake: Lake, config: Config, run: Run) -> None:
     if refused:
         raise GateError("\n".join(refused))
     if run.rows == 0:
-        run.nothing_new("no batch waits")
+        run.nothing_new("no other batch waits" if run.warnings else "no batch waits")
 
 
 def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:

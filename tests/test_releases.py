@@ -69,6 +69,11 @@ def test_the_view_follows_the_releases(lake):
     assert shown(lake) == USERS["run-2"]
 
 
+def test_a_query_before_the_first_release_says_so(lake):
+    with pytest.raises(ConfigError, match=r"nothing was released in .* yet"):
+        query_lake(lake, CURRENT, "table")
+
+
 def test_an_older_day_is_kept_but_not_shown(lake):
     publish(lake, "run-2")
     assert publish(lake, "run-3")["kind"] == "archive"
