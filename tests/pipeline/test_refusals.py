@@ -60,6 +60,23 @@ def refused(shelf, *inputs, code, **more):
     return str(caught.value)
 
 
+@pytest.fixture
+def stopped_after(shelf, monkeypatch):
+    """``stopped_after(commit, *inputs, ...)``: stages that die right after a commit."""
+
+    def run(commit, *inputs, **more):
+        def stop(moment, operation, table):
+            if (moment, f"{operation} {table}") == ("after", commit):
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(shoal.lake, "observe", stop)
+            with pytest.raises(KeyboardInterrupt):
+                shelf.run(*inputs, **more)
+
+    return run
+
+
 def test_files_that_cannot_be_read_are_named_together(shelf, tmp_path):
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "nothing.csv").write_text("")
@@ -120,18 +137,11 @@ def test_files_of_a_plan_that_can_no_longer_be_read_come_in_with_the_next_call(s
     assert shelf.read(feed.table).count() == 4
 
 
-def test_what_is_in_bronze_needs_its_files_no_more(shelf, deliver, monkeypatch):
+def test_what_is_in_bronze_needs_its_files_no_more(shelf, deliver, stopped_after):
     """A kill between bronze and the book, and a landing folder that was cleared before the rerun."""
     path, other = deliver("a.jsonl", event(1), event(2)), deliver("b.jsonl", event(3))
 
-    def stop(moment, operation, table):
-        if (moment, operation, table) == ("after", "append", "bronze.shoal"):
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(shoal.lake, "observe", stop)
-        with pytest.raises(KeyboardInterrupt):
-            shelf.run(("shoal", path), until="ingest")
+    stopped_after("append bronze.shoal", ("shoal", path), until="ingest")
     path.unlink()
     shelf.run(("shoal", other), until="ingest")
 
@@ -210,18 +220,11 @@ def test_a_gate_stops_the_batch_and_silver_stays(shelf, deliver):
     assert {row.sequence for row in stopped_at} == {1, 3}
 
 
-def test_a_verdict_holds_whatever_the_settings_of_whoever_finishes_the_batch(shelf, deliver, monkeypatch):
+def test_a_verdict_holds_whatever_the_settings_of_whoever_finishes_the_batch(shelf, deliver, stopped_after):
     """Stopped when its rows stood in silver: the rerun may not refuse it, or its orders would never come."""
     path = deliver("some.jsonl", *(event(n, quantity=0 if n == 7 else 1) for n in range(200)))
 
-    def stop(moment, operation, table):
-        if (moment, operation, table) == ("after", "append", "silver.events"):
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(shoal.lake, "observe", stop)
-        with pytest.raises(KeyboardInterrupt):
-            shelf.run(("shoal", path), until="validate")
+    stopped_after("append silver.events", ("shoal", path), until="validate")
     shelf.run(first="validate", until="validate", sets=("validate.max_rejected_share=0",))
 
     (batch,) = shelf.read(BATCHES).collect()
