@@ -73,6 +73,8 @@ def test_a_query_before_the_first_release_says_so(lake):
     with pytest.raises(ConfigError, match=r"nothing was released in .* yet"):
         query_lake(lake, CURRENT, "table")
 
+    assert [*query_lake(lake, "SELECT current_date() IS NULL AS unknown", "csv")] == ["unknown", "false"]
+
 
 def test_an_older_day_is_kept_but_not_shown(lake):
     publish(lake, "run-2")

@@ -122,7 +122,8 @@ def join_run(lake: Lake, run: Run, settings_hash: str) -> bool:
     if not fitting:
         wanted = f"run {run.id}" if run.id else f"run for {run.day} with these settings"
         raise ConfigError(f"there is no {wanted} in {lake.location}; `shoal features --as-of {run.day}` opens one")
-    opened = max(fitting, key=lambda row: row["started_at"])
+    of_this_code = [row for row in fitting if row["code_version"] == code_version()]  # a deployment may be undone
+    opened = max(of_this_code or fitting, key=lambda row: row["started_at"])
     if (opened["as_of"], opened["settings_hash"]) != (run.day, settings_hash):
         raise ConfigError(f"run {opened['run_id']} was opened for {opened['as_of']}, or with other settings than these")
     if opened["code_version"] != code_version():

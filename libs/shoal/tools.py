@@ -43,7 +43,7 @@ def query_lake(lake: Lake, query: str, form: str) -> Iterator[str]:
         ConfigError: it is no query or cannot be run, asks for a release where there is none, or a table would have
             more than ``MOST_ROWS`` rows.
     """
-    if "current_" in query and not releases.history(lake):
+    if "gold.current_" in query and not releases.history(lake):
         raise ConfigError(f"nothing was released in {lake.location} yet; `shoal pipeline` does")
     open_views(lake)
     with _queries_told():

@@ -293,6 +293,12 @@ def test_later_stages_belong_to_the_code_that_opened_the_run(few, monkeypatch):
     assert "was opened by Shoal 0." in said
     assert "this is 9.9.9+newer; `shoal features --as-of 2025-03-21` opens one of this code" in said
 
+    # That deployment opens its own run, and is undone again: the first run is still there for the first code.
+    newer = few.run(as_of=day, first="features", until="features")
+    monkeypatch.undo()
+    older = few.run(as_of=day, first="segments", until="segments")
+    assert older != newer
+
 
 @pytest.fixture(scope="module")
 def shown(few):

@@ -56,7 +56,7 @@ def _misspelt_entries(layers: Layers) -> dict[Place, str]:
     found: dict[Place, str] = {}
     for section in ("segments", "propensity", "recommend"):
         packaged, given = layers.default((section,)), value_at(layers.tree, (section,))
-        for name in {*given} - {*packaged} if isinstance(given, dict) else ():
+        for name in sorted({*given} - {*packaged}, key=str) if isinstance(given, dict) else ():
             for near in difflib.get_close_matches(str(name), packaged, n=1, cutoff=0.8):
                 if _without_number(str(name)) != _without_number(near):
                     found[(section, name)] = f"did you mean {near}? A new entry needs a name less like it"
