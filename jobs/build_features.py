@@ -6,7 +6,7 @@ from datetime import date
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from shoal import batches, releases, runs
+from shoal import batches, facts, releases, runs
 from shoal.batches import Batch
 from shoal.cli import run_job
 from shoal.config import Config, settings_hash
@@ -65,7 +65,8 @@ def _refresh_tiles(
 ) -> dict[str, int]:
     """Rebuild the days that batches have touched since the tiles were built; returns the tiles' versions."""
     wanted = config.features.tile_buckets
-    buckets = int(lake.settle("tile_buckets", str(wanted), "from the settings when the lake was made"))
+    held = facts.settle(lake, {"tile_buckets": (str(wanted), "from the settings when the lake was made")})
+    buckets = int(held["tile_buckets"])
     if buckets != wanted:
         run.warn(f"features.tile_buckets={wanted} has no effect: the lake was made with {buckets}")
     events, orders = lake.read(EVENTS, pins[EVENTS.name]), lake.read(ORDERS, pins[ORDERS.name])

@@ -2,28 +2,21 @@
 silver.events, silver.event_versions, silver.rejected_events, silver.orders, silver.items, silver.users
 """
 
-from datetime import date
-from typing import Any
-
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from shoal import batches, shop
+from shoal import batches, shop, silver
 from shoal.batches import Claim
 from shoal.cli import run_job
 from shoal.config import Config
 from shoal.errors import GateError
-from shoal.frames import persisted
 from shoal.lake import Lake
 from shoal.quality import gate
 from shoal.quality.gate import Verdict
 from shoal.quality.rows import reasons
 from shoal.runs import Run
 from shoal.sources.mapping import candidate_events, row_rules
-from shoal.tables import EVENT_VERSIONS, EVENTS, ITEMS, ORDERS, QUALITY, REJECTED_EVENTS, SILVER, USERS, Table
-from shoal.transforms import contest, derived
-
-_DERIVED = {ORDERS: derived.orders, ITEMS: derived.items, USERS: derived.users}
+from shoal.tables import EVENTS, QUALITY
+from shoal.transforms import contest
 
 
 def validate(lake: Lake, config: Config, run: Run) -> None:
@@ -60,8 +53,8 @@ def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
     judged = candidates.withColumn("reasons", reasons(rules))
     # From here on only a bad row needs to be known as it came.
     judged = judged.withColumn("raw", F.when(F.size("reasons") > 0, F.to_json("raw")))
-    days = _days(candidates, proposal.shop.time_zone)
-    with contest.planned(judged, *_silver(lake, claim, days)) as plan:
+    days = silver.days_of(candidates, proposal.shop.time_zone)
+    with contest.planned(judged, *silver.met_by(lake, claim, days)) as plan:
         judged_now = gate.judge(
             plan.where(contest.JUDGED), EVENTS, rules=rules,
             max_rejected_share=params.max_rejected_share,
@@ -74,7 +67,7 @@ def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
             run.warn(f"batch {batch.batch_id}: {sentence}")
         shop.settle(lake, proposal, run)
         counts = contest.book(plan)
-        touched = _write(lake, claim, plan, days)
+        touched = silver.enter(lake, claim, plan, days)
     batches.mark_validated(lake, claim, counts, touched)
     run.note(
         f"batch {batch.batch_id}: {batch.rows_in:,} rows = {counts['rows_accepted']:,} accepted + "
@@ -94,74 +87,6 @@ def _on_record(lake: Lake, claim: Claim, verdicts: list[Verdict]) -> list[Verdic
     held = lake.read(QUALITY).where((F.col("batch_id") == claim.batch.batch_id) & (F.col("sequence") == claim.sequence))
     names = [column for column in QUALITY.names if column not in of_claim]
     return [Verdict(**row.asDict()) for row in held.select(*names).collect()]
-
-
-def _days(candidates: DataFrame, time_zone: str) -> set[date]:
-    """The shop-local days on which versions of the batch's events may lie: their own, and those they left."""
-    left = F.to_date(F.from_utc_timestamp("previous_event_time", time_zone))
-    days = candidates.select(F.explode(F.array("event_date", left)).alias("day")).where(F.col("day").isNotNull())
-    return {row["day"] for row in days.distinct().collect()}
-
-
-def _silver(lake: Lake, claim: Claim, days: set[date]) -> tuple[DataFrame, DataFrame, DataFrame]:
-    """Current and replaced versions that the batch may meet, and rejected rows, as they were when it claimed."""
-    on_days = F.col("event_date").isin(sorted(days)) if days else F.lit(False)
-    events = _pinned(lake, claim, EVENTS)
-    # A correction may have moved an event away from these days. Read apart, each condition skips files.
-    moved = events.where(~on_days & F.col("previous_event_time").isNotNull())
-    return (
-        events.where(on_days).unionByName(moved),
-        _pinned(lake, claim, EVENT_VERSIONS).where(on_days),
-        _pinned(lake, claim, REJECTED_EVENTS),
-    )
-
-
-def _pinned(lake: Lake, claim: Claim, table: Table) -> DataFrame:
-    """A table as it was when the batch claimed its place."""
-    version = claim.silver.get(table.name)
-    return lake.read(table, version) if version is not None else lake.frame(table, [])
-
-
-def _order_days(differences: DataFrame, old: DataFrame) -> set[date]:
-    """The days on which changed orders begin, and those on which they began."""
-    left = old.join(differences.select("order_id"), on="order_id", how="left_semi")
-    days = differences.select("order_date").unionByName(left.select("order_date")).distinct()
-    return {row["order_date"] for row in days.collect()}
-
-
-def _write(lake: Lake, claim: Claim, plan: DataFrame, days: set[date]) -> set[date]:
-    """Bring a judged batch into silver; returns the days whose events or orders it changed."""
-    result = contest.outcome(plan)
-    # Whoever finishes this batch late, when others have entered since, changes nothing any more.
-    order: dict[str, Any] = {"once": "validate", "number": claim.sequence}
-    for table in SILVER:
-        lake.create(table)  # also where this shop has no row for it yet, such as one without orders
-    changed = plan.where(contest.CHANGES)
-    touched = {row["event_date"] for row in changed.select("event_date").distinct().collect()}
-    if plan.where("kind = 'standing'").isEmpty():
-        lake.append(EVENTS, result.upserts, **order)
-    else:
-        gone = result.moved.withColumn("is_gone", F.lit(True))
-        bound = ", ".join(f"DATE '{day}'" for day in sorted(days | touched))
-        lake.merge(
-            EVENTS, result.upserts.withColumn("is_gone", F.lit(False)).unionByName(gone),
-            where=f"t.event_date IN ({bound})",
-            update_when=contest.IS_NEWER, delete_when="s.is_gone", insert_when="NOT s.is_gone", **order,
-        )  # fmt: skip
-    lake.append(EVENT_VERSIONS, result.replaced, **order)
-    lake.append(REJECTED_EVENTS, result.rejected, **order)
-    events = lake.read(EVENTS)
-    for table, summarise in _DERIVED.items():
-        key = table.key[0]
-        names = changed.where(F.col(key).isNotNull()).select(key).distinct()
-        new = summarise(events.join(names, on=key, how="left_semi"))
-        old = _pinned(lake, claim, table)  # as it was, so that a rerun finds the same differences
-        with persisted(derived.changes(table, new, old, names)) as differences:
-            if table is ORDERS:
-                touched |= _order_days(differences, old)
-            if not differences.isEmpty():
-                lake.merge(table, differences, delete_when="s.is_gone", insert_when="NOT s.is_gone", **order)
-    return touched
 
 
 if __name__ == "__main__":

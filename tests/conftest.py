@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import StructField, StructType
 
+from shoal.frames import rows_of
 from shoal.session import build_session
 from shoal.tables import Table
 
@@ -54,7 +54,6 @@ def frame(spark: SparkSession) -> Frame:
     def build(table: Table, *rows: dict[str, Any]) -> DataFrame:
         unknown = {name for row in rows for name in row} - set(table.names)
         assert not unknown, f"{table.name} has no columns {sorted(unknown)}"
-        nullable = StructType([StructField(c.name, c.type, True) for c in table.columns])
-        return spark.createDataFrame([tuple(r.get(n) for n in table.names) for r in rows], nullable)
+        return rows_of(spark, table, rows)
 
     return build

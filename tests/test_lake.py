@@ -11,8 +11,10 @@ import pytest
 from delta import exceptions as conflicts
 from pyspark.sql.types import DateType, IntegerType, LongType, StringType
 
+from shoal import facts
+from shoal.commits import with_retries
 from shoal.errors import LakeError, RaceError, SchemaError
-from shoal.lake import Lake, _with_retries
+from shoal.lake import Lake
 from shoal.tables import LAKE, Column, Rule, Table
 
 VISITS = Table(
@@ -122,7 +124,7 @@ def test_on_a_disk_no_other_process_writes_a_table_meanwhile(lake):
 
 @pytest.mark.parametrize("name", conflicts.__all__)
 def test_a_lost_race_is_run_again_a_bounded_number_of_times(lake, monkeypatch, name):
-    monkeypatch.setattr("shoal.lake.time.sleep", lambda _: None)
+    monkeypatch.setattr("shoal.commits.time.sleep", lambda _: None)
     losses = {"left": 2}
 
     def write():
@@ -130,10 +132,10 @@ def test_a_lost_race_is_run_again_a_bounded_number_of_times(lake, monkeypatch, n
             losses["left"] -= 1
             raise getattr(conflicts, name)("another was first")
 
-    _with_retries(VISITS, write)
+    with_retries(VISITS.name, write)
     losses["left"] = 99
     with pytest.raises(RaceError, match=r"silver\.visits: lost 6 races"):
-        _with_retries(VISITS, write)
+        with_retries(VISITS.name, write)
 
 
 def test_replace_touches_its_slice_only_also_with_nothing(lake):
@@ -228,27 +230,29 @@ def test_the_last_stamp_of_a_key_is_found_behind_other_commits(lake):
 
 
 def test_a_fact_is_settled_once(lake):
-    assert lake.settle("time_zone", "Europe/London", "first feed") == "Europe/London"
-    assert lake.settle("time_zone", "UTC", "second feed") == "Europe/London"
-    assert lake.facts() == {"time_zone": "Europe/London"}
+    assert facts.settle(lake, {"time_zone": ("Europe/London", "first")}) == {"time_zone": "Europe/London"}
+    both = {"time_zone": "Europe/London", "currency": "GBP"}
+
+    assert facts.settle(lake, {"time_zone": ("UTC", "second"), "currency": ("GBP", "second")}) == both
+    assert facts.known(lake) == both
 
 
 def test_a_lake_of_a_newer_schema_is_refused(lake):
-    lake.settle("schema_version", "999", "from the future")
+    facts.settle(lake, {"schema_version": ("999", "from the future")})
 
     with pytest.raises(LakeError, match="schema version 999"):
-        lake.check_schema([VISITS])
+        facts.check_schema(lake, [VISITS])
 
 
 def test_a_lake_of_an_older_schema_gains_columns(lake):
     lake.append(VISITS, visits(lake, ("a", MONDAY, 1)), once="1")
-    lake.settle("schema_version", "0", "long ago")
+    facts.settle(lake, {"schema_version": ("0", "long ago")})
     newer = Table(VISITS.name, VISITS.doc, VISITS.key, (*VISITS.columns, Column("clicks", LongType(), "it's new")))
 
-    lake.check_schema([newer])
+    facts.check_schema(lake, [newer])
 
     assert [r.clicks for r in lake.read(newer).collect()] == [None]
-    assert int(lake.facts()["schema_version"]) >= 1
+    assert int(facts.known(lake)["schema_version"]) >= 1
 
 
 def test_a_frame_that_is_not_as_declared_is_refused_before_any_work(lake):
@@ -262,7 +266,7 @@ def test_every_commit_is_told_before_and_after(lake, monkeypatch):
     told = []
     monkeypatch.setattr("shoal.lake.observe", lambda *moment: told.append(moment))
 
-    lake.settle("currency", "EUR", "test")
+    facts.settle(lake, {"currency": ("EUR", "test")})
 
     assert told == [
         (moment, operation, LAKE.name) for operation in ("create", "merge") for moment in ("before", "after")

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from shoal import facts
 from shoal.errors import ConfigError, RaceError
 from shoal.lake import Lake
 from shoal.params import ShopParams
@@ -28,7 +29,7 @@ def test_the_first_feed_says_what_no_setting_says(lake):
     shop = proposed(lake, currency="EUR").shop
 
     assert (shop.time_zone, shop.currency) == ("Europe/London", "EUR")
-    assert not lake.facts(), "proposed is not settled"
+    assert not facts.known(lake), "proposed is not settled"
 
 
 def test_what_was_settled_holds_and_another_setting_is_refused(lake):
@@ -36,7 +37,7 @@ def test_what_was_settled_holds_and_another_setting_is_refused(lake):
     run = Run(job="validate", started_at=datetime(2025, 3, 1, tzinfo=UTC), tell=lambda _, text: said.append(text))
     settle(lake, proposed(lake, time_zone="Asia/Tokyo"), run)
 
-    assert lake.facts() == {"time_zone": "Asia/Tokyo", "currency": "GBP"}
+    assert facts.known(lake) == {"time_zone": "Asia/Tokyo", "currency": "GBP"}
     assert said == [
         "the shop's days are those of Asia/Tokyo (from the settings)",
         "the shop's money is GBP (from the first feed, online_retail)",

@@ -1,10 +1,40 @@
 """DataFrame idioms that transforms and models share."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any, cast
 
-from pyspark.sql import Column, DataFrame
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import StructField, StructType
+
+from shoal.tables import Table
+
+
+def few_rows(spark: SparkSession, schema: StructType | str, rows: Iterable[Sequence[Any]]) -> DataFrame:
+    """A few rows of the driver as a DataFrame.
+
+    By way of Arrow they become a part of the plan: Spark knows how few they are, and a query of them needs no job.
+    """
+    known = schema if isinstance(schema, StructType) else cast(StructType, StructType.fromDDL(schema))
+    typed = to_arrow_schema(known)
+    columns = [*zip(*rows, strict=True)] or [()] * len(known)
+    arrays = [_array(values, field.type) for values, field in zip(columns, typed, strict=True)]
+    return spark.createDataFrame(pa.Table.from_arrays(arrays, schema=typed), schema=known)
+
+
+def _array(values: Sequence[Any], of_type: pa.DataType) -> pa.Array:
+    if pa.types.is_map(of_type):  # which Arrow takes as pairs
+        values = [None if value is None else [*value.items()] for value in values]
+    return pa.array(values, of_type)
+
+
+def rows_of(spark: SparkSession, table: Table, rows: Iterable[Mapping[str, Any]]) -> DataFrame:
+    """A few rows of a table; names left out are null, also in columns that are required."""
+    nullable = StructType([StructField(c.name, c.type, True) for c in table.columns])
+    return few_rows(spark, nullable, [tuple(row.get(name) for name in table.names) for row in rows])
 
 
 @contextmanager

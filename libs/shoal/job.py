@@ -15,6 +15,7 @@ from typing import Any
 
 from py4j.protocol import Py4JError
 
+from shoal import facts
 from shoal.config import Config, check_columns, load_config, row_changing, settings_hash
 from shoal.errors import ConfigError, ShoalError, bulleted
 from shoal.lake import Lake
@@ -62,8 +63,8 @@ def run_on(lake: Lake, stages: Sequence[Stage], config: Config, arguments: Argum
     """Run stages in order on an open lake; returns the id of the run they belong to, null before features."""
     if not lake.exists(LAKE) and stages[0].name != "ingest":
         raise ConfigError(f"there is no lake at {lake.location} yet; `shoal ingest` makes one")
-    lake.check_schema(EVERY_TABLE)
-    lake.settle("schema_version", str(SCHEMA_VERSION), "made by this version")
+    facts.check_schema(lake, EVERY_TABLE)
+    facts.settle(lake, {"schema_version": (str(SCHEMA_VERSION), "made by this version")})
     run_id = arguments.run_id
     for stage in stages:
         run_id = run_stage(stage, lake, config, arguments, progress, run_id)

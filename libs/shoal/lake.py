@@ -6,29 +6,22 @@ stop it at each.
 """
 
 import contextlib
-import fcntl
 import json
-import logging
-import random
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import and_
 from pathlib import Path
 from typing import Any
 
-from delta import exceptions as conflicts
 from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructField, StructType
 
-from shoal.errors import LakeError, RaceError
-from shoal.tables import LAKE, SCHEMA_VERSION, Table
-
-log = logging.getLogger(__name__)
+from shoal.commits import alone, with_retries
+from shoal.frames import few_rows, rows_of
+from shoal.tables import Table
 
 # Readers of every kind open tables of reader version 1: nothing here may raise it.
 _PROPERTIES = {
@@ -37,8 +30,6 @@ _PROPERTIES = {
     "delta.logRetentionDuration": "interval 30 days",
     "delta.deletedFileRetentionDuration": "interval 7 days",
 }
-_TRIES = 6
-_CONFLICTS = tuple(getattr(conflicts, name) for name in conflicts.__all__)  # in Python they have no common base
 _TXN = "spark.databricks.delta.write"  # settings under which a MERGE is done once
 _LAST = "spark.databricks.delta.lastCommitVersionInSession"  # Delta writes the version of its last commit there
 _ROWS_PER_FILE = 2_000_000  # one changed day rewrites the files that hold it: keep them small enough
@@ -66,7 +57,7 @@ class Lake:
     def read(self, table: Table, version: int | None = None) -> DataFrame:
         """Rows of a table as declared, now or at a version; no rows where the table was never written."""
         if not self.exists(table):
-            return self.spark.createDataFrame([], table.schema)
+            return few_rows(self.spark, table.schema, [])
         reader = self.spark.read.format("delta")
         if version is not None:
             reader = reader.option("versionAsOf", version)
@@ -210,9 +201,18 @@ class Lake:
         for name, value in {**_PROPERTIES, **_statistics(table)}.items():
             creation = creation.property(name, value)
         creation = creation.partitionedBy(*table.partition_by) if table.partition_by else creation
-        with self._alone(table):
-            _with_retries(table, lambda: creation.execute())
+        self._among_others(table, lambda: creation.execute())
         observe("after", "create", table.name)
+
+    def add_columns(self, table: Table) -> None:
+        """Give a table the declared columns that it lacks; rows that stand keep null in them."""
+        there = {column.name for column in self._delta(table).toDF().schema}
+        added = [column for column in table.columns if column.name not in there]
+        if added:
+            columns = ", ".join(
+                f"`{c.name}` {c.type.simpleString()} COMMENT '{c.doc.replace(chr(39), chr(39) * 2)}'" for c in added
+            )
+            self.spark.sql(f"ALTER TABLE {self.name_of(table)} ADD COLUMNS ({columns})")
 
     def insert_new(self, table: Table, row: Mapping[str, Any]) -> Row:
         """Add one row unless its key is taken; returns the row that holds the key afterwards.
@@ -239,42 +239,9 @@ class Lake:
 
     def frame(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> DataFrame:
         """A few rows as a DataFrame of the table; names left out are null."""
-        nullable = StructType([StructField(c.name, c.type, True) for c in table.columns])
-        return self.spark.createDataFrame([tuple(row.get(n) for n in table.names) for row in rows], nullable)
+        return rows_of(self.spark, table, rows)
 
     # -- the lake as a whole -----------------------------------------------------------------------------------
-
-    def facts(self) -> dict[str, str]:
-        """What was settled once for the whole lake: schema_version, time_zone, currency, tile_buckets."""
-        return {row["name"]: row["value"] for row in self.read(LAKE).collect()}
-
-    def settle(self, name: str, value: str, reason: str) -> str:
-        """Set a fact unless it is set already; returns the value that holds."""
-        known = self.facts().get(name)
-        if known is not None:
-            return known
-        return str(self.insert_new(LAKE, {"name": name, "value": value, "reason": reason})["value"])
-
-    def check_schema(self, tables: Sequence[Table]) -> None:
-        """Refuse a lake of a newer schema; give an older one the columns that have been added since.
-
-        Raises:
-            LakeError: the lake was made by a newer Shoal.
-        """
-        found = self.facts().get("schema_version")
-        if found is None:
-            return
-        if int(found) > SCHEMA_VERSION:
-            raise LakeError(
-                f"the lake {self.location} has schema version {found}, this Shoal knows {SCHEMA_VERSION}; "
-                "install the Shoal that wrote it or a newer one"
-            )
-        if int(found) < SCHEMA_VERSION:
-            for table in tables:
-                if self.exists(table):
-                    self._add_columns(table)
-            newer = {"name": "schema_version", "value": str(SCHEMA_VERSION), "reason": "upgraded"}
-            self.merge(LAKE, self.frame(LAKE, [newer]))
 
     def stamped(self, **stamp: str) -> "Lake":
         """The same lake, whose commits also carry ``stamp``."""
@@ -346,8 +313,7 @@ class Lake:
         conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps(dict(self.stamp)))
         conf.unset(_LAST)
         try:
-            with self._alone(table):
-                _with_retries(table, write)
+            self._among_others(table, write)
         finally:
             conf.unset("spark.databricks.delta.commitInfo.userMetadata")
         made = conf.get(_LAST, None)
@@ -356,49 +322,12 @@ class Lake:
             self.written[table.name] = version
         observe("after", operation, table.name)
 
-    @contextlib.contextmanager
-    def _alone(self, table: Table) -> Iterator[None]:
-        """Keep other processes from writing a table on this machine's disk meanwhile.
-
-        There, Delta looks whether a version exists and then renames, and a rename replaces: of two processes
-        that do so in the same instant one would lose its commit and never know. A killed process holds no lock.
-        """
-        if not self.is_on_disk:
-            yield
-            return
-        folder = Path(self.root) / "_locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / table.name).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-
-    def _add_columns(self, table: Table) -> None:
-        """Give a table of an older schema its new columns; rows that stand keep null in them."""
-        there = {column.name for column in self._delta(table).toDF().schema}
-        added = [column for column in table.columns if column.name not in there]
-        if added:
-            columns = ", ".join(
-                f"`{c.name}` {c.type.simpleString()} COMMENT '{c.doc.replace(chr(39), chr(39) * 2)}'" for c in added
-            )
-            self.spark.sql(f"ALTER TABLE {self.name_of(table)} ADD COLUMNS ({columns})")
+    def _among_others(self, table: Table, write: Callable[[], object]) -> None:
+        """Do one commit where other processes may want the same."""
+        with alone(self.root, table.name) if self.is_on_disk else contextlib.nullcontext():
+            with_retries(table.name, write)
 
 
 def _statistics(table: Table) -> dict[str, str]:
     """No least and greatest values of personal columns in the log, where an erasure would not reach them."""
     return {"delta.dataSkippingStatsColumns": ",".join(table.statistics_columns)}
-
-
-def _with_retries(table: Table, write: Callable[[], object]) -> None:
-    """Run a write that may lose a race, a bounded number of times, with a growing and random pause."""
-    for attempt in range(1, _TRIES + 1):
-        try:
-            write()
-            return
-        except _CONFLICTS as error:
-            if attempt == _TRIES:
-                raise RaceError(
-                    f"{table.name}: lost {_TRIES} races against other writers; run the command again"
-                ) from error
-            pause = random.uniform(0.5, 1.0) * 2**attempt / 8
-            log.info("%s: another writer was first, trying again in %.1f s", table.name, pause)
-            time.sleep(pause)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
 
+from shoal import facts
 from shoal.errors import ConfigError, RaceError
 from shoal.lake import Lake
 from shoal.params import ShopParams
@@ -27,7 +28,7 @@ def propose(lake: Lake, params: ShopParams, feed: Feed, raw: DataFrame) -> Propo
     Raises:
         ConfigError: the settings say another zone or currency than the lake has kept.
     """
-    kept = lake.facts()
+    kept = facts.known(lake)
     settings = {"time_zone": params.time_zone, "currency": params.currency}
     of_feed: dict[str, Callable[[], str | None]] = {
         "time_zone": lambda: feed.time_zone or "UTC",
@@ -54,10 +55,10 @@ def settle(lake: Lake, proposal: Proposal, run: Run) -> None:
         RaceError: another run with other settings was first; this one has judged by what does not hold.
     """
     words = {"time_zone": "the shop's days are those of", "currency": "the shop's money is"}
+    held = facts.settle(lake, proposal.unsettled)
     for name, (value, reason) in proposal.unsettled.items():
-        held = lake.settle(name, value, reason)
-        if held != value:
+        if held[name] != value:
             raise RaceError(
-                f"shop.{name}: another run has just settled {held}, this one {value}; run the command again"
+                f"shop.{name}: another run has just settled {held[name]}, this one {value}; run the command again"
             )
         run.note(f"{words[name]} {value} ({reason})")

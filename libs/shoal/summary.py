@@ -8,7 +8,7 @@ from typing import Any
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from shoal import releases
+from shoal import facts, releases
 from shoal.lake import Lake
 from shoal.models.propensity.model import LOGISTIC_REGRESSION, RECENCY
 from shoal.tables import (
@@ -43,7 +43,7 @@ def summary(lake: Lake) -> str:
     if shown is None:
         return f"nothing was released in {lake.location} yet; `shoal pipeline` does"
     run_id = shown["run_id"]
-    currency = lake.facts().get("currency")
+    currency = facts.known(lake).get("currency")
     parts = [
         f"Release {shown['seq']}: run {run_id}, what was known before {shown['as_of']}",
         _came_in(lake),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from shoal.errors import ConfigError
+from shoal.frames import few_rows
 from shoal.models.recommend import FittedAls, fit, owned, popular, popular_limit, recommend, strengths
 from shoal.params import RecommendParams
 from shoal.tables import FACTORS, RECOMMENDATIONS, USER_ITEM_DAYS
@@ -41,8 +42,8 @@ def items_of(spark):
 
     def build(*items):
         if any(isinstance(item, str) for item in items):
-            return spark.createDataFrame([(item,) for item in items], "item_id string")
-        return spark.createDataFrame([*items], "item_id string, item_group_id string")
+            return few_rows(spark, "item_id string", [(item,) for item in items])
+        return few_rows(spark, "item_id string, item_group_id string", [*items])
 
     return build
 
@@ -153,7 +154,7 @@ class TestPopular:
 def board(spark):
     """A checkerboard: even users like even items, odd users odd ones; none has seen its own number."""
     pairs = [(f"u{u:02}", f"i{i:02}", 2.0) for u in range(20) for i in range(20) if u % 2 == i % 2 and u != i]
-    return spark.createDataFrame(pairs, "user_id string, item_id string, strength double")
+    return few_rows(spark, "user_id string, item_id string, strength double", pairs)
 
 
 @pytest.fixture(scope="module")
@@ -195,12 +196,12 @@ class TestFit:
 
 @pytest.fixture
 def users_of(spark):
-    return lambda *ids: spark.createDataFrame([(i,) for i in ids], "user_id string")
+    return lambda *ids: few_rows(spark, "user_id string", [(i,) for i in ids])
 
 
 @pytest.fixture
 def owned_of(spark):
-    return lambda *pairs: spark.createDataFrame([*pairs], "user_id string, item_id string")
+    return lambda *pairs: few_rows(spark, "user_id string, item_id string", [*pairs])
 
 
 @pytest.fixture
@@ -209,7 +210,7 @@ def sellers(spark):
 
     def build(*items):
         rows = [(item, float(len(items) - n), n + 1, "sells") for n, item in enumerate(items)]
-        return spark.createDataFrame(rows, "item_id string, score double, rank int, reason string")
+        return few_rows(spark, "item_id string, score double, rank int, reason string", rows)
 
     return build
 
@@ -257,7 +258,7 @@ class TestLearned:
     def test_equal_scores_are_ordered_by_item_id(self, spark, fitted, users_of, items_of, sellers):
         def side(name, *ids):
             rows = [(name, id_, n, [1.0, 0.5]) for n, id_ in enumerate(ids)]
-            return spark.createDataFrame(rows, "side string, id string, number int, factor array<double>")
+            return few_rows(spark, "side string, id string, number int, factor array<double>", rows)
 
         same = FittedAls(fitted.model, side("user", "u"), side("item", "a", "b", "c", "d"))
         found = recommend(same, users_of("u"), sellers(), None, items_of("d", "c", "b"), params(top_n=2))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import ndcg_score
 
+from shoal.frames import few_rows
 from shoal.models.metric import Metric
 from shoal.models.recommend.measuring import Z_95, bought_before, compare, evaluate, measure, time_split
 from shoal.params import RecommendParams
@@ -26,7 +27,7 @@ def lists(spark):
 
     def build(**users):
         rows = [(user, item, rank) for user, items in users.items() for rank, item in enumerate(items, 1)]
-        return spark.createDataFrame(rows, "user_id string, item_id string, rank int")
+        return few_rows(spark, "user_id string, item_id string, rank int", rows)
 
     return build
 
@@ -37,7 +38,7 @@ def pairs(spark):
 
     def build(**users):
         rows = [(user, item) for user, items in users.items() for item in items]
-        return spark.createDataFrame(rows, "user_id string, item_id string")
+        return few_rows(spark, "user_id string, item_id string", rows)
 
     return build
 
@@ -79,7 +80,7 @@ def values(metrics: list[Metric], model: str) -> dict:
 
 def test_compare_means_coverage_and_paired_difference(spark, lists, pairs):
     relevant = pairs(u="a", v="b", w="c")
-    allowed = spark.createDataFrame([(i,) for i in "abcde"], "item_id string")
+    allowed = few_rows(spark, "item_id string", [(i,) for i in "abcde"])
     als = lists(u="ax", v="ab", w="ca", other="e")  # ndcg 1, 1/log2(3), 1
     popularity = lists(u="ab", v="ab", w="ab")  # ndcg 1, 1/log2(3), 0
     found = compare({"als": als, "popularity": popularity}, relevant, allowed, 2, "note")
@@ -101,7 +102,7 @@ def test_compare_means_coverage_and_paired_difference(spark, lists, pairs):
 
 
 def test_nobody_to_measure_gives_no_value(spark, lists, pairs):
-    allowed = spark.createDataFrame([], "item_id string")
+    allowed = few_rows(spark, "item_id string", [])
     found = compare({"als": lists(), "popularity": lists()}, pairs(), allowed, 2, "note")
 
     assert {m.value for m in found if m.metric != "users"} == {None}
@@ -127,7 +128,7 @@ def test_bought_before_ranks_by_times_then_latest_then_item(frame, spark):
         tile("u", "c", 9, purchases=3), tile("u", "b", 9, purchases=1), tile("u", "a", 9, purchases=1),
         tile("u", "late", 5, purchases=1), tile("u", "fee", 1, purchases=9), tile("u", "seen", 1, views=9),
     ]  # fmt: skip
-    allowed = spark.createDataFrame([(i,) for i in ("a", "b", "c", "late", "seen")], "item_id string")
+    allowed = few_rows(spark, "item_id string", [(i,) for i in ("a", "b", "c", "late", "seen")])
     ranked = bought_before(frame(USER_ITEM_DAYS, *rows), allowed, 3).collect()
 
     assert {row["rank"]: row["item_id"] for row in ranked} == {1: "c", 2: "late", 3: "a"}
@@ -147,7 +148,7 @@ def shop(spark, frame):
     cold = [tile("stranger", "i00", 3, purchases=1), tile("u00", "novelty", 3, purchases=1)]
     future = [tile("u00", "i01", 0, purchases=1)]
     ids = [(f"i{n:02}",) for n in range(16)] + [("novelty",)]
-    return frame(USER_ITEM_DAYS, *rows, *cold, *future), spark.createDataFrame(ids, "item_id string")
+    return frame(USER_ITEM_DAYS, *rows, *cold, *future), few_rows(spark, "item_id string", ids)
 
 
 def test_measure_finds_the_taste_that_popularity_cannot(shop):

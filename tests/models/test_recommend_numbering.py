@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from shoal.frames import few_rows
 from shoal.models.recommend.numbering import number
 
 IDS = [
@@ -18,7 +19,7 @@ def numbered(spark):
         previous = spark.conf.get("spark.sql.shuffle.partitions")
         spark.conf.set("spark.sql.shuffle.partitions", str(shuffle_partitions))
         try:
-            rows = spark.createDataFrame([(i,) for i in ids], "id string").repartition(partitions)
+            rows = few_rows(spark, "id string", [(i,) for i in ids]).repartition(partitions)
             return {row["id"]: row["number"] for row in number(rows).collect()}
         finally:
             spark.conf.set("spark.sql.shuffle.partitions", previous)
@@ -48,6 +49,6 @@ def test_no_ids_no_numbers(numbered):
 
 
 def test_numbers_are_ints(spark):
-    ids = spark.createDataFrame([("a",)], "id string")
+    ids = few_rows(spark, "id string", [("a",)])
 
     assert dict(number(ids).dtypes) == {"id": "string", "number": "int"}

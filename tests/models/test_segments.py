@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import StructField, StructType
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from shoal.errors import ConfigError
+from shoal.frames import rows_of
 from shoal.models.segments import SegmentModel, assign, evaluate, fit, profiles
 from shoal.models.segments.naming import CLEAR, SAME, TEMPLATES, Figures, leans, marks, names, same_segments
 from shoal.params import SegmentParams
@@ -68,9 +68,7 @@ def everyone(**changed: Any) -> list[Row]:
 
 
 def users_of(spark: SparkSession, rows: list[Row]) -> DataFrame:
-    """As the fixture ``frame`` does, for data that several tests share."""
-    schema = StructType([StructField(c.name, c.type, True) for c in USER_FEATURES.columns])
-    return spark.createDataFrame([tuple(row.get(name) for name in USER_FEATURES.names) for row in rows], schema)
+    return rows_of(spark, USER_FEATURES, rows)
 
 
 def fitted(features: DataFrame, previous: SegmentModel | None = None, **changed: Any) -> SegmentModel:

@@ -8,7 +8,7 @@ from published import published
 from pyspark.errors import PySparkException
 
 import shoal.lake
-from shoal import batches
+from shoal import batches, facts
 from shoal.errors import ShoalError
 from shoal.sources import feed_named
 from shoal.sources.listing import find_files
@@ -205,7 +205,7 @@ def test_a_gate_stops_the_batch_and_silver_stays(shelf, deliver):
 
     said = refused(shelf, ("shoal", bad), code=3, until="validate", sets=("shop.time_zone=Asia/Tokyo",))
     assert "quantity >= 1" in said
-    assert {"time_zone", "currency"}.isdisjoint(shelf.lake.facts()), "a refused first batch settles nothing"
+    assert {"time_zone", "currency"}.isdisjoint(facts.known(shelf.lake)), "a refused first batch settles nothing"
     assert not shelf.lake.exists(EVENTS)
 
     shelf.run(("shoal", good), until="validate")  # later calls warn and go on

@@ -7,6 +7,7 @@ import json
 import pytest
 from click.testing import CliRunner, Result
 
+from shoal import facts
 from shoal.cli import shoal_command
 from shoal.lake import Lake
 from shoal.sources import FEEDS
@@ -116,7 +117,7 @@ def test_a_file_is_judged_by_the_settings_and_by_what_the_lake_has_settled(spark
     assert check(path).exit_code == 0
 
     assert "1 rows break: currency is the shop's" in " ".join(check(path, "--set", "shop.currency=EUR").output.split())
-    Lake(spark, str(tmp_path / "lake")).settle("currency", "EUR", "test")
+    facts.settle(Lake(spark, str(tmp_path / "lake")), {"currency": ("EUR", "test")})
     assert check(path).exit_code == 3
     assert "shop.currency: the lake" in check(path, "--set", "shop.currency=USD").stderr
 

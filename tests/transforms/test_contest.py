@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, LongType, StringType, StructField, StructType
+from pyspark.sql.types import ArrayType, LongType, StringType
 
+from shoal.frames import rows_of
 from shoal.tables import EVENT_VERSIONS, EVENTS, REJECTED_EVENTS, Column, Table
 from shoal.tables.table import text
 from shoal.transforms.contest import CHANGES, IS_NEWER, JUDGED, Contest, book, outcome, plan_contest, planned
@@ -119,9 +120,7 @@ class Silver:
         self.changes: list[set[tuple[str, int]]] = []  # per batch: events and the days on which they changed
 
     def frame(self, table: Table, rows: list[Row]) -> DataFrame:
-        """As the fixture ``frame`` does, for data that several tests share."""
-        schema = StructType([StructField(c.name, c.type, True) for c in table.columns])
-        return self.spark.createDataFrame([tuple(row.get(name) for name in table.names) for row in rows], schema)
+        return rows_of(self.spark, table, rows)
 
     @property
     def lake(self) -> tuple[DataFrame, DataFrame, DataFrame]:

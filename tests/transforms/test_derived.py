@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from pyspark.sql import DataFrame
 
+from shoal.frames import few_rows
 from shoal.tables import EVENTS, ITEMS, ORDERS, USERS
 from shoal.transforms.derived import changes, items, orders, users
 
@@ -113,7 +114,7 @@ def test_users_are_who_acted_since_when_and_where_last(frame, event):
 
 def test_changes_are_the_differences_of_the_touched_keys(spark, frame):
     def found(table, new, old, touched):
-        names = spark.createDataFrame([(key,) for key in touched], f"{table.key[0]} string")
+        names = few_rows(spark, f"{table.key[0]} string", [(key,) for key in touched])
         differences = changes(table, frame(table, *new), frame(table, *old), names)
         shown = "region" if table is USERS else "valid_from"
         return differences.select(table.key[0], shown, "is_gone").collect()
@@ -141,7 +142,7 @@ def test_deriving_what_is_touched_equals_deriving_everything(frame, random_event
     late = [row if n % 7 else others[n] for n, row in enumerate(rows)]
     touched = {row[key] for row in early + late if not (row in early and row in late) and row.get(key)}
     before, after = frame(EVENTS, *early), frame(EVENTS, *late)
-    names = before.sparkSession.createDataFrame([(name,) for name in touched], f"{key} string")
+    names = few_rows(before.sparkSession, f"{key} string", [(name,) for name in touched])
 
     old, everything = summarise(before), summarise(after)
     differences = changes(table, summarise(after.join(names, on=key, how="left_semi")), old, names)

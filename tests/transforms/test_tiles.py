@@ -8,6 +8,7 @@ import duckdb
 import pytest
 from pyspark.sql import functions as F
 
+from shoal.frames import few_rows
 from shoal.tables import EVENTS
 from shoal.transforms.derived import orders
 from shoal.transforms.tiles import bucket, user_days, user_item_days
@@ -154,6 +155,6 @@ def test_touched_days_can_be_built_alone(frame, random_events):
 
 def test_a_users_bucket_is_that_of_zlib(spark):
     users = ["ann", "b\u00e9b\u00e9", "\U0001f41f", ""]
-    rows = spark.createDataFrame([(user,) for user in users], "user_id string").select("user_id", bucket(16))
+    rows = few_rows(spark, "user_id string", [(user,) for user in users]).select("user_id", bucket(16))
 
     assert {*map(tuple, rows.collect())} == {(user, zlib.crc32(user.encode()) % 16) for user in users}

@@ -45,12 +45,13 @@ def _message(error: BaseException) -> str:
 @contextlib.contextmanager
 def lake_of(given: Mapping[str, Any], name: str) -> "Iterator[Lake]":
     """The lake that a tool reads: there must be one, of a schema that is known."""
+    from shoal import facts
     from shoal.job import EVERY_TABLE
 
     with opened(given, name) as (lake, _):
-        if not lake.facts():
+        if not facts.known(lake):
             raise ConfigError(f"there is no lake at {lake.location} yet; `shoal ingest` makes one")
-        lake.check_schema(EVERY_TABLE)
+        facts.check_schema(lake, EVERY_TABLE)
         yield lake
 
 

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from shoal.errors import DataError, bulleted
+from shoal.frames import few_rows
 from shoal.sources.feed import Feed, RawColumn
 from shoal.sources.listing import SourceFile
 from shoal.sources.text_form import text_form
@@ -56,8 +57,8 @@ def raw_rows(spark: SparkSession, feed: Feed, files: Sequence[SourceFile], batch
     rows = parts[0]
     for part in parts[1:]:
         rows = rows.unionByName(part)
-    times = spark.createDataFrame(
-        [(file.path, file.modified_at) for file in files], "source_file string, delivered_at timestamp"
+    times = few_rows(
+        spark, "source_file string, delivered_at timestamp", [(file.path, file.modified_at) for file in files]
     )
     delivered = rows.join(F.broadcast(times), on="source_file", how="left")
     return feed.table.select(delivered.withColumn("batch_id", F.lit(batch_id)))

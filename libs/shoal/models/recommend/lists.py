@@ -3,6 +3,7 @@
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from shoal.frames import few_rows
 from shoal.models.recommend.als import FittedAls
 from shoal.models.recommend.popularity import one_row_per_item
 from shoal.models.recommend.scoring import best_by_als
@@ -39,8 +40,8 @@ def recommend(
     """
     wanted = users.select("user_id").dropna().distinct()
     items = one_row_per_item(allowed_items)
-    barred = owned if params.exclude_owned and owned is not None else users.sparkSession.createDataFrame(
-        [], "user_id string, item_id string"
+    barred = owned if params.exclude_owned and owned is not None else few_rows(
+        users.sparkSession, "user_id string, item_id string", []
     )  # fmt: skip
     barred = barred.select("user_id", "item_id").distinct()
     if fitted is None:

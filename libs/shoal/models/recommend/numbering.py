@@ -5,6 +5,8 @@ from itertools import accumulate
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from shoal.frames import few_rows
+
 _ROW_BITS = 33  # monotonically_increasing_id: the partition above, the row within it below
 
 
@@ -45,4 +47,4 @@ def _offsets(placed: DataFrame) -> DataFrame:
     counts = sorted((row["part"], row["count"]) for row in placed.groupBy("part").count().collect())
     before = accumulate((count for _, count in counts[:-1]), initial=0)
     rows = [(part, offset) for (part, _), offset in zip(counts, before, strict=False)]
-    return placed.sparkSession.createDataFrame(rows, "part int, offset long")
+    return few_rows(placed.sparkSession, "part int, offset long", rows)

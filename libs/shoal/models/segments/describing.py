@@ -6,7 +6,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from shoal.frames import persisted
+from shoal.frames import few_rows, persisted
 from shoal.models.metric import Metric
 from shoal.models.segments.clustering import group_sizes, mean_silhouette
 from shoal.models.segments.figures import figures_by
@@ -62,7 +62,7 @@ def profiles(model: SegmentModel, assigned_joined_features: DataFrame) -> DataFr
     ]
     schema = StructType([field for field in SEGMENT_PROFILES.schema if field.name not in _ADDED_BY_JOB])
     plain = [tuple(row[field.name] for field in schema) for row in rows]
-    return assigned_joined_features.sparkSession.createDataFrame(plain, schema)
+    return few_rows(assigned_joined_features.sparkSession, schema, plain)
 
 
 def evaluate(model: SegmentModel, features: DataFrame) -> list[Metric]:

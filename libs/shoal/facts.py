@@ -1,0 +1,55 @@
+"""What was settled once for the whole lake: ``ops.lake``."""
+
+from collections.abc import Mapping, Sequence
+
+from shoal.errors import LakeError
+from shoal.lake import Lake
+from shoal.tables import LAKE, SCHEMA_VERSION, Table
+
+
+def known(lake: Lake) -> dict[str, str]:
+    """Value by name of each settled fact: schema_version, time_zone, currency, tile_buckets."""
+    return {row["name"]: row["value"] for row in lake.read(LAKE).collect()}
+
+
+def settle(lake: Lake, proposals: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """Set facts, except those that are settled already.
+
+    Args:
+        proposals: name -> value and the reason for it.
+
+    Returns:
+        Every fact as it holds now, whoever has set it.
+    """
+    facts = known(lake)
+    new = [
+        {"name": name, "value": value, "reason": reason}
+        for name, (value, reason) in proposals.items()
+        if name not in facts
+    ]
+    if not new:
+        return facts
+    lake.merge(LAKE, lake.frame(LAKE, new), update_when=None)
+    return known(lake)
+
+
+def check_schema(lake: Lake, tables: Sequence[Table]) -> None:
+    """Refuse a lake of a newer schema; give an older one the columns that have been added since.
+
+    Raises:
+        LakeError: the lake was made by a newer Shoal.
+    """
+    found = known(lake).get("schema_version")
+    if found is None:
+        return
+    if int(found) > SCHEMA_VERSION:
+        raise LakeError(
+            f"the lake {lake.location} has schema version {found}, this Shoal knows {SCHEMA_VERSION}; "
+            "install the Shoal that wrote it or a newer one"
+        )
+    if int(found) < SCHEMA_VERSION:
+        for table in tables:
+            if lake.exists(table):
+                lake.add_columns(table)
+        newer = {"name": "schema_version", "value": str(SCHEMA_VERSION), "reason": "upgraded"}
+        lake.merge(LAKE, lake.frame(LAKE, [newer]))
