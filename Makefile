@@ -8,7 +8,7 @@ DEMO   ?= demo
 export SHOAL_DATA_DIR ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-slow check format wheel docs clean
+.PHONY: help venv demo test test-long test-slow check format wheel docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,7 +42,10 @@ demo: $(STAMP)  ## make a synthetic shop, run the whole pipeline on it, show wha
 
 test: $(STAMP)  ## run the tests, two files at a time
 	@$(BIN)/python -c 'from shoal.session import check_java; check_java()'
-	$(BIN)/pytest -m 'not slow' --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=15
+	$(BIN)/pytest -m 'not long and not slow' --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=15
+
+test-long: $(STAMP)  ## run the tests of what is rare: stops, corrections, two runs at once, shops that lack something
+	$(BIN)/pytest -m long --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=15
 
 test-slow: $(STAMP)  ## run the exhaustive tests, which take hours
 	$(BIN)/pytest -m slow --durations=0

@@ -32,9 +32,23 @@ TEST_OPTIONS = {
 }
 
 
+LONGEST = (
+    "pipeline/test_synthetic_shop",
+    "pipeline/test_online_retail",
+    "pipeline/",
+    "models/",
+    "test_releases",
+    "test_lake",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole pipelines first: what takes longest must not be what one worker is left with at the end."""
-    items.sort(key=lambda item: "pipeline" not in item.path.parts)
+    """What takes longest comes first: it must not be what one worker is left with at the end."""
+
+    def place(item: pytest.Item) -> int:
+        return next((n for n, part in enumerate(LONGEST) if part in item.path.as_posix()), len(LONGEST))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pyspark.sql import DataFrame
 
+import shoal.lake
 from shoal.config import load_config
 from shoal.job import Arguments, run_on
 from shoal.lake import Lake
@@ -39,3 +41,16 @@ class Shelf:
 
     def read(self, table: Table, where: str = "true") -> DataFrame:
         return self.lake.read(table).where(where)
+
+
+def stopped_after(commit: str, shelf: Shelf, *inputs: tuple[str, Path | str], **more: Any) -> None:
+    """Run stages that die right after a commit, as ``append silver.events``."""
+
+    def stop(moment: str, operation: str, table: str) -> None:
+        if (moment, f"{operation} {table}") == ("after", commit):
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shoal.lake, "observe", stop)
+        with pytest.raises(KeyboardInterrupt):
+            shelf.run(*inputs, **more)

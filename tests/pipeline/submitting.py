@@ -19,6 +19,7 @@ LOCAL_CLUSTER = (
           for who in ("driver", "executor")),
         "spark.sql.codegen.wholeStage=false", "spark.sql.codegen.factoryMode=NO_CODEGEN",
         "spark.sql.shuffle.partitions=2", "spark.databricks.delta.snapshotPartitions=1", "spark.ui.enabled=false",
+        "spark.log.level=ERROR",
     ) for part in ("--conf", setting)),
 )  # fmt: skip
 

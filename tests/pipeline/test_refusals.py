@@ -1,11 +1,13 @@
 """Bad input gets one clear error and its exit code, and changes nothing that is published."""
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from published import published
 from pyspark.errors import PySparkException
+from shelf import Shelf, stopped_after
 
 import shoal.lake
 from shoal import batches, facts
@@ -41,16 +43,16 @@ def event(number: int, **values):
     }  # fmt: skip
 
 
+def written(path, *events):
+    path.write_text("".join(json.dumps(row) + "\n" for row in events))
+    return path
+
+
 @pytest.fixture
 def deliver(tmp_path):
     """Write events as a file of JSON lines."""
 
-    def write(name, *events):
-        path = tmp_path / name
-        path.write_text("".join(json.dumps(row) + "\n" for row in events))
-        return path
-
-    return write
+    return lambda name, *events: written(tmp_path / name, *events)
 
 
 def refused(shelf, *inputs, code, **more):
@@ -58,23 +60,6 @@ def refused(shelf, *inputs, code, **more):
         shelf.run(*inputs, **more)
     assert caught.value.exit_code == code, caught.value
     return str(caught.value)
-
-
-@pytest.fixture
-def stopped_after(shelf, monkeypatch):
-    """``stopped_after(commit, *inputs, ...)``: stages that die right after a commit."""
-
-    def run(commit, *inputs, **more):
-        def stop(moment, operation, table):
-            if (moment, f"{operation} {table}") == ("after", commit):
-                raise KeyboardInterrupt
-
-        with monkeypatch.context() as patch:
-            patch.setattr(shoal.lake, "observe", stop)
-            with pytest.raises(KeyboardInterrupt):
-                shelf.run(*inputs, **more)
-
-    return run
 
 
 def test_files_that_cannot_be_read_are_named_together(shelf, tmp_path):
@@ -137,11 +122,11 @@ def test_files_of_a_plan_that_can_no_longer_be_read_come_in_with_the_next_call(s
     assert shelf.read(feed.table).count() == 4
 
 
-def test_what_is_in_bronze_needs_its_files_no_more(shelf, deliver, stopped_after):
+def test_what_is_in_bronze_needs_its_files_no_more(shelf, deliver):
     """A kill between bronze and the book, and a landing folder that was cleared before the rerun."""
     path, other = deliver("a.jsonl", event(1), event(2)), deliver("b.jsonl", event(3))
 
-    stopped_after("append bronze.shoal", ("shoal", path), until="ingest")
+    stopped_after("append bronze.shoal", shelf, ("shoal", path), until="ingest")
     path.unlink()
     shelf.run(("shoal", other), until="ingest")
 
@@ -199,39 +184,6 @@ def test_a_lake_of_a_newer_schema(shelf):
     assert "schema version 999" in refused(shelf, code=2, as_of=DAY, first="features")
 
 
-def test_a_gate_stops_the_batch_and_silver_stays(shelf, deliver):
-    bad = deliver("bad.jsonl", *(event(100 + n, quantity=-1 if n % 2 else 1) for n in range(400)))
-    good = deliver("good.jsonl", *(event(n) for n in range(40)))
-
-    said = refused(shelf, ("shoal", bad), code=3, until="validate", sets=("shop.time_zone=Asia/Tokyo",))
-    assert "quantity >= 1" in said
-    assert {"time_zone", "currency"}.isdisjoint(facts.known(shelf.lake)), "a refused first batch settles nothing"
-    assert not shelf.lake.exists(EVENTS)
-
-    shelf.run(("shoal", good), until="validate")  # later calls warn and go on
-    assert "stays refused" in shelf.read(RUNS, "job = 'validate' AND outcome = 'done'").first().warnings[0]
-    before = shelf.lake.version(EVENTS)
-
-    said = refused(shelf, code=3, first="validate", until="validate", retry_refused=True)
-    assert "was refused" in said
-    assert shelf.lake.version(EVENTS) == before
-    assert {row.state for row in shelf.read(BATCHES).collect()} == {"validated", "refused"}
-    stopped_at = shelf.read(QUALITY, "NOT success AND severity = 'critical'").select("sequence").distinct().collect()
-    assert {row.sequence for row in stopped_at} == {1, 3}
-
-
-def test_a_verdict_holds_whatever_the_settings_of_whoever_finishes_the_batch(shelf, deliver, stopped_after):
-    """Stopped when its rows stood in silver: the rerun may not refuse it, or its orders would never come."""
-    path = deliver("some.jsonl", *(event(n, quantity=0 if n == 7 else 1) for n in range(200)))
-
-    stopped_after("append silver.events", ("shoal", path), until="validate")
-    shelf.run(first="validate", until="validate", sets=("validate.max_rejected_share=0",))
-
-    (batch,) = shelf.read(BATCHES).collect()
-    assert (batch.state, batch.rows_accepted, batch.rows_rejected) == ("validated", 199, 1)
-    assert shelf.read(ORDERS).count() == 199
-
-
 BROKEN = {  # a gate, and what half of a batch says so that it does not hold
     "event_type is one of its allowed values": {"event_type": "teleport"},
     "event_time is set": {"event_time": None},
@@ -245,7 +197,7 @@ BROKEN = {  # a gate, and what half of a batch says so that it does not hold
 }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_each_gate_that_a_feed_can_break_leaves_silver_as_it_was(shelf, deliver):
     shelf.run(("shoal", deliver("good.jsonl", *(event(n) for n in range(40)))), until="validate")
     tables = (EVENTS, REJECTED_EVENTS, EVENT_VERSIONS, ORDERS, ITEMS, USERS)
@@ -258,15 +210,65 @@ def test_each_gate_that_a_feed_can_break_leaves_silver_as_it_was(shelf, deliver)
         assert [shelf.lake.version(table) for table in tables] == before, gate
 
 
+@dataclass(frozen=True)
+class Story:
+    """What happened to a lake: its first batch was refused, its second stopped midway and finished by another run."""
+
+    shelf: Shelf
+    refusal: str  # of the first batch
+    settled: set[str]  # facts that it left
+    made_events: bool
+    refused_again: str  # when it was retried, beside the second
+    events_before: int  # version of silver.events before that, and after
+    events_after: int
+
+
 @pytest.fixture(scope="module")
-def few(shelf_at, tmp_path_factory):
-    """A lake with forty purchases of nine users in silver, and nothing published."""
+def story(shelf_at, tmp_path_factory):
     folder = tmp_path_factory.mktemp("few")
-    path = folder / "few.jsonl"
-    path.write_text("".join(json.dumps(event(number)) + "\n" for number in range(40)))
     shelf = shelf_at(folder / "lake")
-    shelf.run(("shoal", path), until="validate")
-    return shelf
+    bad = written(folder / "bad.jsonl", *(event(100 + n, quantity=-1 if n % 2 else 1) for n in range(400)))
+    refusal = refused(shelf, ("shoal", bad), code=3, until="validate", sets=("shop.time_zone=Asia/Tokyo",))
+    settled, made_events = {*facts.known(shelf.lake)}, shelf.lake.exists(EVENTS)
+
+    good = written(folder / "good.jsonl", *(event(n) for n in range(40)), event(40, quantity=0))
+    stopped_after("append silver.events", shelf, ("shoal", good), until="validate")
+    shelf.run(first="validate", until="validate", sets=("validate.max_rejected_share=0",))
+
+    before = shelf.lake.version(EVENTS)
+    again = refused(shelf, code=3, first="validate", until="validate", retry_refused=True)
+    return Story(shelf, refusal, settled, made_events, again, before, shelf.lake.version(EVENTS))
+
+
+@pytest.fixture
+def few(story):
+    """A lake with forty purchases of nine users in silver."""
+    return story.shelf
+
+
+def test_a_gate_stops_the_first_batch_and_nothing_is_settled(story):
+    assert "quantity >= 1" in story.refusal
+    assert {"time_zone", "currency"}.isdisjoint(story.settled)
+    assert not story.made_events
+
+
+def test_later_calls_warn_of_a_refused_batch_and_go_on(story):
+    assert "stays refused" in story.shelf.read(RUNS, "job = 'validate' AND outcome = 'done'").first().warnings[0]
+
+
+def test_a_batch_that_is_refused_again_leaves_silver_as_it_was(story):
+    assert "was refused" in story.refused_again
+    assert story.events_after == story.events_before
+    stopped_at = story.shelf.read(QUALITY, "NOT success AND severity = 'critical'").select("sequence").distinct()
+    assert {row.sequence for row in stopped_at.collect()} == {1, 3}
+
+
+def test_a_verdict_holds_whatever_the_settings_of_whoever_finishes_the_batch(story):
+    """Its rows stood in silver: the rerun, which tolerates no bad row, may not refuse it, or its orders never come."""
+    states = {(b.state, b.rows_accepted, b.rows_rejected) for b in story.shelf.read(BATCHES).collect()}
+
+    assert states == {("refused", None, None), ("validated", 40, 1)}
+    assert story.shelf.read(ORDERS).count() == 40
 
 
 def test_as_of_before_the_first_event(few):
@@ -283,6 +285,7 @@ def test_strict_stops_before_publishing(few):
     assert not few.lake.exists(RELEASES)
 
 
+@pytest.mark.long
 def test_later_stages_belong_to_the_code_that_opened_the_run(few, monkeypatch):
     day = DAY + timedelta(days=20)
     few.run(as_of=day, first="features", until="features")
@@ -301,10 +304,10 @@ def test_later_stages_belong_to_the_code_that_opened_the_run(few, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def shown(few):
+def shown(story):
     """The same lake, with a release."""
-    few.run(as_of=DAY + timedelta(days=21), first="features")
-    return few
+    story.shelf.run(as_of=DAY + timedelta(days=21), first="features")
+    return story.shelf
 
 
 def test_too_little_to_train_is_said_and_baselines_are_named(shown):
@@ -334,7 +337,7 @@ def test_what_is_refused_changes_nothing_that_is_published(shown, deliver, tmp_p
 
 
 # Shops that lack a whole kind of row: each is published all the same, with what there is.
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("kind", "rows"),
     [
@@ -356,7 +359,7 @@ def test_a_shop_in_which(shelf, deliver, kind, rows):
     assert shelf.read(EVENTS).count() == 40
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_that_another_batch_overtakes_gives_up_and_the_tiles_stay(shelf, deliver, monkeypatch):
     """While the first run stands still before its tiles, a second one brings more events and builds them."""
     shelf.run(("shoal", deliver("a.jsonl", *(event(n) for n in range(40)))), until="validate")

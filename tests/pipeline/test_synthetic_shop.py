@@ -1,5 +1,6 @@
 """The synthetic shop on real executor processes: what was planted is found, the README's questions are answered."""
 
+import json
 import re
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_rand_score
 from submitting import LOCAL_CLUSTER, ROOT, submit
 
+from shoal.stages import STAGES
 from shoal.summary import summary
-from shoal.tables import BATCHES, METRICS, PROPENSITIES, REJECTED_EVENTS, SEGMENTS
+from shoal.tables import BATCHES, FEATURES, GOLD, METRICS, PROPENSITIES, REJECTED_EVENTS, SEGMENTS, SILVER
 from shoal.tools import query_lake
 
 README = ROOT / "README.md"
@@ -98,3 +100,11 @@ def test_the_summary_shows_segments_users_and_baselines(found):
 
     for part in ("Champions", "bought last", "buys_30d", "popularity", "recency", "base_rate", "rows_in"):
         assert part in said
+
+
+def test_every_table_was_written_by_its_one_job(found):
+    stages = {stage.job: stage.name for stage in STAGES}
+    for table in (*SILVER, *FEATURES, *GOLD):
+        stamps = [json.loads(c["userMetadata"]) for c in found.lake._history(table, 1000) if c["userMetadata"]]
+
+        assert {stamp["job"] for stamp in stamps} == {stages[table.writer]}, table.name
