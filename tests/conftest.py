@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from shoal.session import build_session
 from shoal.tables import Table
 
 Frame = Callable[..., DataFrame]
+DATA = Path(os.environ.get("SHOAL_DATA_DIR", "../shared/data"))
 
 # Small data, many plans: code generated for each plan costs more than it saves.
 TEST_OPTIONS = {
@@ -71,3 +74,30 @@ def frame(spark: SparkSession) -> Frame:
         return rows_of(spark, table, rows)
 
     return build
+
+
+@pytest.fixture(scope="session")
+def compiled(spark: SparkSession) -> Callable[[], AbstractContextManager[None]]:
+    """``with compiled():`` plans are compiled, as they are outside of tests: for data that are large."""
+
+    @contextmanager
+    def context() -> Iterator[None]:
+        wanted = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "FALLBACK"}
+        before = {name: spark.conf.get(name) for name in wanted}
+        try:
+            for name, value in wanted.items():
+                spark.conf.set(name, value)
+            yield
+        finally:
+            for name, value in before.items():
+                spark.conf.set(name, str(value))
+
+    return context
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Real data; tests that need it are skipped where it is absent."""
+    if not DATA.is_dir():
+        pytest.skip(f"no real data at {DATA}; set SHOAL_DATA_DIR")
+    return DATA

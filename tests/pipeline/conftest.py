@@ -1,6 +1,5 @@
 """Whole pipelines on one warm session: a lake from a folder, stages run as the command line runs them."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,6 @@ from submitting import build_wheel, python_without_shoal
 
 from shoal.lake import Lake
 from shoal.synthetic import SyntheticShop, synthesize, write
-
-DATA = Path(os.environ.get("SHOAL_DATA_DIR", "../shared/data"))
 
 
 @pytest.fixture
@@ -62,11 +59,3 @@ def wheel(tmp_path_factory) -> Path:
 def bare_python(tmp_path_factory) -> Path:
     """A Python with the dependencies and without Shoal."""
     return python_without_shoal(tmp_path_factory.mktemp("bin"))
-
-
-@pytest.fixture(scope="session")
-def data() -> Path:
-    """Real data; tests that need it are skipped where it is absent."""
-    if not DATA.is_dir():
-        pytest.skip(f"no real data at {DATA}; set SHOAL_DATA_DIR")
-    return DATA

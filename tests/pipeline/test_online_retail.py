@@ -23,8 +23,9 @@ from shoal.tables import (
     USER_FEATURES,
 )
 
+pytestmark = pytest.mark.long
+
 AS_OF = date(2011, 12, 10)
-LIGHTER = ("recommend.for_you.rank=8", "recommend.for_you.max_iter=5")
 
 
 @pytest.fixture(scope="module")
@@ -32,23 +33,21 @@ def source(data):
     return data / "online_retail" / "online_retail.parquet"
 
 
-def run(source, shelf):
-    """The pipeline on the whole file, with a lighter fit than by default and, as the data are large, compiled plans."""
-    conf, compiled = shelf.lake.spark.conf, {"codegen.wholeStage": "true", "codegen.factoryMode": "FALLBACK"}
-    before = {name: conf.get(f"spark.sql.{name}") for name in compiled}
-    try:
-        for name, value in compiled.items():
-            conf.set(f"spark.sql.{name}", value)
-        shelf.run(("online_retail", source), as_of=AS_OF, sets=LIGHTER)
-    finally:
-        for name, value in before.items():
-            conf.set(f"spark.sql.{name}", value)
+@pytest.fixture(scope="module")
+def run(source, compiled):
+    """The pipeline on the whole file."""
+
+    def pipeline(shelf):
+        with compiled():
+            shelf.run(("online_retail", source), as_of=AS_OF, sets=())
+
+    return pipeline
 
 
 @pytest.fixture(scope="module")
-def retail(shelf_at, source, tmp_path_factory):
+def retail(shelf_at, run, tmp_path_factory):
     shelf = shelf_at(tmp_path_factory.mktemp("retail") / "lake")
-    run(source, shelf)
+    run(shelf)
     return shelf
 
 
@@ -156,12 +155,12 @@ def test_every_active_user_gets_exactly_ten(retail):
     assert retail.read(RECOMMENDATIONS).select("user_id").distinct().count() == active
 
 
-def test_a_second_run_changes_nothing_but_the_book_of_runs(retail, source):
+def test_a_second_run_changes_nothing_but_the_book_of_runs(retail, run):
     tables = [BATCHES, EVENTS, ORDERS, USER_FEATURES, *GOLD, RELEASES]
     before = {table.name: retail.lake.version(table) for table in tables}
     runs = retail.read(RUNS).count()
 
-    run(source, retail)
+    run(retail)
 
     assert {table.name: retail.lake.version(table) for table in tables} == before
     outcomes = [row.outcome for row in retail.read(RUNS).orderBy("started_at").collect()]
