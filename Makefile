@@ -45,6 +45,7 @@ test: $(STAMP)  ## run the tests, two files at a time
 	$(BIN)/pytest -m 'not long and not slow' --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=15
 
 test-long: $(STAMP)  ## run the tests of what is rare: stops, corrections, two runs at once, shops that lack something
+	@$(BIN)/python -c 'from shoal.session import check_java; check_java()'
 	$(BIN)/pytest -m long --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=15
 
 test-slow: $(STAMP)  ## run the exhaustive tests, which take hours

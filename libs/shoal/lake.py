@@ -206,13 +206,17 @@ class Lake:
 
     def add_columns(self, table: Table) -> None:
         """Give a table the declared columns that it lacks; rows that stand keep null in them."""
-        there = {column.name for column in self._delta(table).toDF().schema}
-        added = [column for column in table.columns if column.name not in there]
-        if added:
-            columns = ", ".join(
-                f"`{c.name}` {c.type.simpleString()} COMMENT '{c.doc.replace(chr(39), chr(39) * 2)}'" for c in added
-            )
-            self.spark.sql(f"ALTER TABLE {self.name_of(table)} ADD COLUMNS ({columns})")
+
+        def write() -> None:
+            there = {column.name for column in self._delta(table).toDF().schema}
+            added = [column for column in table.columns if column.name not in there]
+            if added:
+                columns = ", ".join(
+                    f"`{c.name}` {c.type.simpleString()} COMMENT '{c.doc.replace(chr(39), chr(39) * 2)}'" for c in added
+                )
+                self.spark.sql(f"ALTER TABLE {self.name_of(table)} ADD COLUMNS ({columns})")
+
+        self._commit(table, "add columns", write)
 
     def insert_new(self, table: Table, row: Mapping[str, Any]) -> Row:
         """Add one row unless its key is taken; returns the row that holds the key afterwards.

@@ -1,6 +1,6 @@
 """What a claimed batch meets in silver, and how it enters: each step can be done again by whoever finishes it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import date
 from typing import Any
 
@@ -23,7 +23,7 @@ def days_of(candidates: DataFrame, time_zone: str) -> set[date]:
     return {row["day"] for row in days.distinct().collect()}
 
 
-def met_by(lake: Lake, claim: Claim, days: Iterable[date]) -> tuple[DataFrame, DataFrame, DataFrame]:
+def met_by(lake: Lake, claim: Claim, days: Collection[date]) -> tuple[DataFrame, DataFrame, DataFrame]:
     """What a batch of these days may meet, as it was when the batch claimed its place.
 
     Returns:
@@ -71,7 +71,7 @@ def enter(lake: Lake, claim: Claim, plan: DataFrame, days: set[date]) -> set[dat
     return touched
 
 
-def _write_events(lake: Lake, plan: DataFrame, days: Iterable[date], order: dict[str, Any]) -> None:
+def _write_events(lake: Lake, plan: DataFrame, days: Collection[date], order: dict[str, Any]) -> None:
     result = contest.outcome(plan)
     if plan.where("kind = 'standing'").isEmpty():
         lake.append(EVENTS, result.upserts, **order)
