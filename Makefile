@@ -30,15 +30,7 @@ $(STAMP): setup.py constraints.txt
 venv: $(STAMP)  ## make or renew the virtual environment
 
 demo: $(STAMP)  ## make a synthetic shop, run the whole pipeline on it, show what it found
-	@$(BIN)/python -c 'from shoal.session import check_java; check_java()'
-	@test -e $(DEMO)/shop/events/_SUCCESS || { rm -rf $(DEMO)/shop; \
-	  $(BIN)/shoal synthesize --users 18000 --items 2000 --days 180 --seed 7 --out $(DEMO)/shop; }
-	@$(BIN)/shoal pipeline --feed shoal --input $(DEMO)/shop/events --lake $(DEMO)/lake --as-of 2025-06-30
-	@$(BIN)/shoal show --lake $(DEMO)/lake
-	@echo; echo "Next:"
-	@echo "  $(BIN)/shoal sql --lake $(DEMO)/lake \"SELECT segment_name, count(*) AS users FROM gold.current_users GROUP BY 1\""
-	@echo "  $(BIN)/shoal views --lake $(DEMO)/lake --dialect duckdb"
-	@echo "  $(BIN)/shoal --help"
+	@$(BIN)/shoal demo --out $(DEMO)
 
 test: $(STAMP)  ## run the tests, two files at a time
 	@$(BIN)/python -c 'from shoal.session import check_java; check_java()'

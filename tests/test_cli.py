@@ -84,3 +84,13 @@ def test_the_template_is_written_once(tmp_path):
     assert first.exit_code == 0
     assert (tmp_path / "example.jsonl").read_text().count("\n") == 6
     assert second.exit_code == 2
+
+
+def test_a_demo_keeps_out_of_a_folder_that_is_not_its_own(tmp_path):
+    (tmp_path / "thesis.txt").write_text("precious")
+
+    ran = shoal("demo", "--out", str(tmp_path))
+
+    assert ran.exit_code == 2
+    assert "holds thesis.txt, which no demo made" in ran.stderr
+    assert [found.name for found in tmp_path.iterdir()] == ["thesis.txt"]

