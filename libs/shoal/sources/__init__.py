@@ -5,10 +5,12 @@ import difflib
 from shoal.errors import ConfigError
 from shoal.sources.feed import Feed, RawColumn
 from shoal.sources.online_retail import ONLINE_RETAIL
+from shoal.sources.rees46 import REES46
 from shoal.sources.retailrocket import RETAILROCKET
 from shoal.sources.shoal import SHOAL
+from shoal.sources.taobao import TAOBAO
 
-FEEDS = {feed.name: feed for feed in (SHOAL, ONLINE_RETAIL, RETAILROCKET)}
+FEEDS = {feed.name: feed for feed in (SHOAL, ONLINE_RETAIL, REES46, RETAILROCKET, TAOBAO)}
 
 
 def feed_named(name: str) -> Feed:

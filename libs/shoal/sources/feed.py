@@ -38,6 +38,7 @@ class Feed:
     currency: str | None  # None: the rows say it, or there is no money
     event_id: str | None = None  # SQL over the raw columns for the feed's own id
     rules: tuple[Rule, ...] = ()  # beside those of silver.events; raw columns as raw.<name>
+    has_header: bool = True  # False: every line of a CSV is a row, its columns in the declared order
     multi_line: bool = False  # quoted text may hold line breaks: files are then read whole, by one task each
 
     @property

@@ -32,7 +32,7 @@ def check_columns(spark: SparkSession, feed: Feed, files: Sequence[SourceFile]) 
     problems = []
     for file in files:
         try:
-            found = _columns_of(spark, file)
+            found = _columns_of(spark, feed, file)
         except (*UNREADABLE, ValueError) as error:
             problems.append(f"{file.path}: cannot be read as {file.format}: {first_line(error)}")
             continue
@@ -52,7 +52,7 @@ def raw_rows(spark: SparkSession, feed: Feed, files: Sequence[SourceFile], batch
     """
     layouts: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for file in files:
-        layouts.setdefault((file.format, _layout(spark, file)), []).append(file.path)
+        layouts.setdefault((file.format, _layout(spark, feed, file)), []).append(file.path)
     parts = [_READERS[form](spark, feed, paths) for (form, _), paths in layouts.items()]
     rows = parts[0]
     for part in parts[1:]:
@@ -76,18 +76,18 @@ def first_line(error: Exception) -> str:
 
 
 def _csv_rows(spark: SparkSession, feed: Feed, paths: list[str]) -> DataFrame:
-    header = _csv_header(spark, paths[0])  # files of one layout share it
+    header = _csv_header(spark, feed, paths[0])  # files of one layout share it
     schema = StructType([StructField(name, StringType()) for name in [*header, "_malformed"]])
     lines = (
         spark.read.schema(schema)
-        .option("header", True)
+        .option("header", feed.has_header)
         .option("mode", "PERMISSIVE")
         .option("columnNameOfCorruptRecord", "_malformed")
         .option("multiLine", feed.multi_line)
         .option("escape", '"')
         .csv([_literal(path) for path in paths])
     )
-    numbered, line = _numbered(lines, first=2)  # the header is line 1
+    numbered, line = _numbered(lines, first=2 if feed.has_header else 1)  # the header is line 1
     extra = _undeclared(feed, lines, header)
     return _as_bronze(feed, numbered, extra, F.col("_malformed"), _plain_path("_block.file_path"), line)
 
@@ -191,11 +191,11 @@ def _as_bronze(
     )
 
 
-def _layout(spark: SparkSession, file: SourceFile) -> tuple[str, ...]:
+def _layout(spark: SparkSession, feed: Feed, file: SourceFile) -> tuple[str, ...]:
     """What files of a format must have in common to be read together."""
     match file.format:
         case "csv":
-            return tuple(_csv_header(spark, file.path))
+            return tuple(_csv_header(spark, feed, file.path))
         case "parquet":
             fields = spark.read.parquet(_literal(file.path)).schema
             return tuple(f"{field.name} {field.dataType.simpleString()}" for field in fields)
@@ -205,11 +205,11 @@ def _layout(spark: SparkSession, file: SourceFile) -> tuple[str, ...]:
             return ()  # every line says its own keys
 
 
-def _columns_of(spark: SparkSession, file: SourceFile) -> list[str]:
+def _columns_of(spark: SparkSession, feed: Feed, file: SourceFile) -> list[str]:
     """Column names of a file, from its header or footer; of JSON lines those of its first rows."""
     match file.format:
         case "csv":
-            return _csv_header(spark, file.path)
+            return _csv_header(spark, feed, file.path)
         case "parquet":
             return list(spark.read.parquet(_literal(file.path)).columns)
         case "delta":
@@ -223,12 +223,19 @@ def _columns_of(spark: SparkSession, file: SourceFile) -> list[str]:
             return names
 
 
-def _csv_header(spark: SparkSession, path: str) -> list[str]:
+def _csv_header(spark: SparkSession, feed: Feed, path: str) -> list[str]:
+    """The names of a CSV's columns: those of its first line, or the declared ones where it has no header."""
     first = spark.read.text(_literal(path)).first()
     line = "" if first is None else str(first["value"]).lstrip("\ufeff").rstrip("\r")
     if "\x00" in line or "\ufffd" in line:
         raise ValueError("its first line is not text in UTF-8")
     names = next(csv.reader([line]), [])
+    if not feed.has_header:
+        declared = [column.name for column in feed.columns]
+        if len(names) != len(declared):
+            wanted = f"{len(declared)} columns, {', '.join(declared)}"
+            raise ValueError(f"its first line has {len(names)} columns, and a file without a header has {wanted}")
+        return declared
     counts = Counter(name.lower() for name in names)  # to Spark, names that differ in case only are the same
     twice = [repr(name) for name, count in counts.items() if count > 1]
     if twice:
