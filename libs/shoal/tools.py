@@ -22,7 +22,7 @@ from shoal.errors import ConfigError, DataError
 from shoal.frames import persisted
 from shoal.lake import Lake
 from shoal.quality.rows import reasons
-from shoal.sources import feed_named
+from shoal.sources import Feed, feed_named
 from shoal.sources.listing import find_files
 from shoal.sources.mapping import candidate_events, row_rules
 from shoal.sources.readers import UNREADABLE, check_columns, first_line, raw_rows
@@ -138,27 +138,33 @@ def checked_feed(lake: Lake, config: Config, name: str, path: str) -> tuple[str,
         settled = shop.propose(lake, config.shop, feed, raw).shop
         events = candidate_events(raw, feed, settled, duplicate_lines=config.validation.duplicate_lines)
         with persisted(events.withColumn("reasons", reasons(row_rules(feed, settled)))) as judged:
-            return _feed_report(judged, path)
+            return _feed_report(judged, feed, path)
     except UNREADABLE as error:
         raise DataError(f"{path} cannot be read as {name}: {first_line(error)}") from error
 
 
-def _feed_report(judged: DataFrame, path: str) -> tuple[str, bool]:
-    rows, bad = judged.count(), judged.where("size(reasons) > 0").count()
+def _feed_report(judged: DataFrame, feed: Feed, path: str) -> tuple[str, bool]:
+    said = judged.select("event_id", "content_hash", (F.size("reasons") == 0).alias("is_good")).distinct()
+    rows, good, bad = judged.count(), said.where("is_good").count(), said.where("NOT is_good").count()
     if rows == 0:
         raise DataError(f"{path} has no rows below its header")
+    came = F.to_json(F.struct(*(F.col(f"raw.`{column.name}`") for column in feed.columns), "raw.malformed"))
     problems = (
-        judged.select(F.explode("reasons").alias("rule"), "source_file", "position")
+        judged.withColumn("came", F.substring(came, 1, _WIDTH))
+        .select(F.explode("reasons").alias("rule"), "source_file", "position", "came")
         .groupBy("rule")
-        .agg(F.count("*").alias("rows"), F.min(F.struct("source_file", "position")).alias("first"))
+        .agg(F.count("*").alias("rows"), F.min(F.struct("source_file", "position", "came")).alias("first"))
         .orderBy(F.desc("rows"), "rule")
         .collect()
     )
-    report = [f"{rows:,} rows, {rows - bad:,} good, {bad:,} bad; of the good ones:", _filled_columns(judged)]
-    report += [
-        f"  {p['rows']:>9,} rows break: {p['rule']}  (first: {p['first']['source_file']}, row {p['first']['position']})"
-        for p in problems
-    ]
+    report = [f"{rows:,} rows = {good:,} good + {bad:,} bad + {rows - good - bad:,} duplicates; of the good ones:"]
+    report += [_filled_columns(judged)]
+    for problem in problems:
+        first, some = problem["first"], "1 row breaks" if problem["rows"] == 1 else f"{problem['rows']:,} rows break"
+        report += [
+            f"{some}: {problem['rule']}",
+            f"  first in {first['source_file']}, row {first['position']}: {first['came']}",
+        ]
     return "\n".join(report), bad == 0
 
 

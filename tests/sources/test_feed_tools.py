@@ -60,8 +60,8 @@ def test_the_template_passes_the_check_and_nothing_is_stored(shoal, check, tmp_p
     assert written.exit_code == printed.exit_code == checked.exit_code == 0, checked.output
     assert printed.output == example.read_text()
     count = len(example.read_text().splitlines())
-    assert checked.output.startswith(f"{count} rows, {count} good, 0 bad")
-    assert "break" not in checked.output
+    assert checked.output.startswith(f"{count} rows = {count} good + 0 bad + 0 duplicates")
+    assert "breaks" not in checked.output
     assert not (tmp_path / "lake").exists()
 
 
@@ -73,22 +73,31 @@ def test_ten_rows_are_shown_and_every_problem_is_counted(check, tmp_path):
         view(92, event_time="yesterday"),
         view(93, item_id=None),
     ]
-    path = write(tmp_path / "events.jsonl", *good, *bad)
+    path = write(tmp_path / "events.jsonl", *good, *bad, good[0], bad[1])
 
     checked = check(path)
 
     assert checked.exit_code == 3
-    assert checked.output.startswith("16 rows, 12 good, 4 bad")
-    shown = [row["item_id"] for row in [*good, *bad] if row["item_id"] and row["item_id"] in checked.output]
+    assert checked.output.startswith("18 rows = 12 good + 4 bad + 2 duplicates")
+    table = checked.output.partition(" break")[0]
+    shown = [row["item_id"] for row in [*good, *bad] if row["item_id"] and row["item_id"] in table]
     assert shown == [row["item_id"] for row in good[:10]]
-    problems = [" ".join(line.split()) for line in checked.output.splitlines() if " rows break: " in line]
-    assert problems == [  # the most frequent first, then by name; with the line where each is met first
-        f"2 rows break: event_type is one of its allowed values (first: {path}, row 13)",
-        f"1 rows break: event_time is a time (first: {path}, row 15)",
-        f"1 rows break: event_time is set (first: {path}, row 15)",
-        f"1 rows break: item_id is set for what is done to an item (first: {path}, row 16)",
-        f"1 rows break: rating >= 0 (first: {path}, row 13)",
-    ]
+    lines = checked.output.splitlines()
+    problems = {line: lines[at + 1].strip() for at, line in enumerate(lines) if " break" in line}
+    first = {row: f"first in {path}, row {13 + at}: " for at, row in enumerate(["seen", "looked", "time", "item"])}
+    seen = (
+        f'{first["seen"]}{{"event_type":"seen","event_time":"2025-03-01T10:00:00Z","item_id":"item-90","rating":"-1"}}'
+    )
+    time = f'{first["time"]}{{"event_type":"view","event_time":"yesterday","item_id":"item-92"}}'
+    assert problems == {  # the most frequent first, then by name; with the line where each is met first
+        "3 rows break: event_type is one of its allowed values": seen,
+        "1 row breaks: event_time is a time": time,
+        "1 row breaks: event_time is set": time,
+        "1 row breaks: item_id is set for what is done to an item":
+            f'{first["item"]}{{"event_type":"view","event_time":"2025-03-01T10:00:00Z"}}',
+        "1 row breaks: rating >= 0": seen,
+    }  # fmt: skip
+    assert next(iter(problems)).startswith("3 rows")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +125,7 @@ def test_a_file_is_judged_by_the_settings_and_by_what_the_lake_has_settled(spark
     path = write(tmp_path / "e.jsonl", view(1, event_type="purchase", unit_price=5, quantity=1, currency="USD"))
     assert check(path).exit_code == 0
 
-    assert "1 rows break: currency is the shop's" in " ".join(check(path, "--set", "shop.currency=EUR").output.split())
+    assert "1 row breaks: currency is the shop's" in " ".join(check(path, "--set", "shop.currency=EUR").output.split())
     facts.settle(Lake(spark, str(tmp_path / "lake")), {"currency": ("EUR", "test")})
     assert check(path).exit_code == 3
     assert "shop.currency: the lake" in check(path, "--set", "shop.currency=USD").stderr

@@ -50,7 +50,9 @@ def test_the_published_part_is_read_whole(read, judge, compiled, source):
     """17,434 rows: 17,055 views, 165 carts, 214 purchases, as the source says; five of them come twice."""
     lines = f"SELECT * FROM read_csv('{source}', all_varchar = true)"
     ((alike,),) = duckdb.sql(f"SELECT count(*) FROM (SELECT DISTINCT * FROM ({lines}))").fetchall()
-    ((paid,),) = duckdb.sql(f"SELECT sum(price::DECIMAL(18, 6)) FROM ({lines}) WHERE event_type = 'purchase'").fetchall()
+    ((paid,),) = duckdb.sql(
+        f"SELECT sum(price::DECIMAL(18, 6)) FROM ({lines}) WHERE event_type = 'purchase'"
+    ).fetchall()
 
     with compiled():
         events = judge(read(STORE, source), STORE).persist()
