@@ -11,7 +11,7 @@ from shoal.lake import Lake
 from shoal.runs import Run
 from shoal.sources import feed_named
 from shoal.sources.listing import find_files
-from shoal.sources.readers import UNREADABLE, check_columns, first_line, is_of_the_input, raw_rows
+from shoal.sources.readers import UNREADABLE, check_columns, first_line, is_of_the_input, is_there, raw_rows
 
 
 def ingest(lake: Lake, config: Config, run: Run) -> None:
@@ -87,9 +87,11 @@ def _is_as_planned(lake: Lake, run: Run, batch: Batch) -> bool:
 def _changed(lake: Lake, batch: Batch) -> str | None:
     """Which file of a planned batch is no longer what was planned; None if all are."""
     for file in batch.files:
-        path = file.path.rpartition("@v")[0] if file.format == "delta" else file.path
         try:
-            same = file.format == "delta" or find_files(lake.spark, path)[0].sha256 == file.sha256
+            if file.format == "delta":
+                same = is_there(lake.spark, file.path)
+            else:
+                same = find_files(lake.spark, file.path)[0].sha256 == file.sha256
         except (ConfigError, DataError):
             same = False
         if not same:

@@ -86,11 +86,14 @@ def test_the_template_is_written_once(tmp_path):
     assert second.exit_code == 2
 
 
-def test_a_demo_keeps_out_of_a_folder_that_is_not_its_own(tmp_path):
-    (tmp_path / "thesis.txt").write_text("precious")
+@pytest.mark.parametrize("name", ["thesis.txt", "lake/table.parquet", "shop/photo.jpg"])
+def test_a_demo_keeps_out_of_a_folder_that_is_not_its_own(tmp_path, name):
+    mine = tmp_path / name
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("precious")
 
     ran = shoal("demo", "--out", str(tmp_path))
 
     assert ran.exit_code == 2
-    assert "holds thesis.txt, which no demo made" in ran.stderr
-    assert [found.name for found in tmp_path.iterdir()] == ["thesis.txt"]
+    assert "no demo has made it; name a new folder with --out" in ran.stderr
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [mine]

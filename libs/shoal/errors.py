@@ -14,7 +14,7 @@ class ShoalError(Exception):
 
 
 class ConfigError(ShoalError):
-    """Settings, arguments or the surroundings cannot be used; nothing was read or written."""
+    """Settings, arguments or the surroundings cannot be used; nothing that was published has changed."""
 
     exit_code = 2
 

@@ -33,23 +33,40 @@ def settle(lake: Lake, proposals: Mapping[str, tuple[str, str]]) -> dict[str, st
     return known(lake)
 
 
-def check_schema(lake: Lake, tables: Sequence[Table]) -> None:
-    """Refuse a lake of a newer schema; give an older one the columns that have been added since.
+def check_schema(lake: Lake) -> None:
+    """Refuse a lake of another schema than this Shoal's, without changing it.
+
+    Raises:
+        LakeError: the lake was made by a newer Shoal, or by an older one and no job of this one has run on it.
+    """
+    found = _schema_of(lake)
+    if found < SCHEMA_VERSION:
+        raise LakeError(
+            f"the lake {lake.location} has schema version {found}, this Shoal knows {SCHEMA_VERSION}; "
+            "the next job that this Shoal runs on it, such as `shoal pipeline`, brings it there"
+        )
+
+
+def upgrade(lake: Lake, tables: Sequence[Table]) -> None:
+    """Give a lake of an older schema the columns that have been added since.
 
     Raises:
         LakeError: the lake was made by a newer Shoal.
     """
-    found = known(lake).get("schema_version")
-    if found is None:
-        return
-    if int(found) > SCHEMA_VERSION:
-        raise LakeError(
-            f"the lake {lake.location} has schema version {found}, this Shoal knows {SCHEMA_VERSION}; "
-            "install the Shoal that wrote it or a newer one"
-        )
-    if int(found) < SCHEMA_VERSION:
+    if _schema_of(lake) < SCHEMA_VERSION:
         for table in tables:
             if lake.exists(table):
                 lake.add_columns(table)
         newer = {"name": "schema_version", "value": str(SCHEMA_VERSION), "reason": "upgraded"}
         lake.merge(LAKE, lake.frame(LAKE, [newer]))
+
+
+def _schema_of(lake: Lake) -> int:
+    """The lake's schema version; ours where it has none yet."""
+    found = int(known(lake).get("schema_version", SCHEMA_VERSION))
+    if found > SCHEMA_VERSION:
+        raise LakeError(
+            f"the lake {lake.location} has schema version {found}, this Shoal knows {SCHEMA_VERSION}; "
+            "install the Shoal that wrote it or a newer one"
+        )
+    return found

@@ -63,7 +63,7 @@ def run_on(lake: Lake, stages: Sequence[Stage], config: Config, arguments: Argum
     """Run stages in order on an open lake; returns the id of the run they belong to, null before features."""
     if not lake.exists(LAKE) and stages[0].name != "ingest":
         raise ConfigError(f"there is no lake at {lake.location} yet; `shoal ingest` makes one")
-    facts.check_schema(lake, EVERY_TABLE)
+    facts.upgrade(lake, EVERY_TABLE)
     facts.settle(lake, {"schema_version": (str(SCHEMA_VERSION), "made by this version")})
     run_id = arguments.run_id
     for stage in stages:
@@ -123,6 +123,8 @@ def _record(lake: Lake, config: Config, run: Run, seconds: float, error: str | N
 @contextlib.contextmanager
 def opened_lake(config: Config, name: str, arguments: Arguments, progress: Progress) -> Iterator[Lake]:
     """A session and the lake in it; checkpoints of iterative fits are removed afterwards."""
+    if os.path.isfile(config.lake):
+        raise ConfigError(f"the lake {config.lake} is a file; name a folder, or catalog:NAME")
     quiet = not arguments.verbose
     with progress.working(name, "starting Spark"):
         spark = build_session(name, config.spark, quiet=quiet)

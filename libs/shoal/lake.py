@@ -8,7 +8,7 @@ stop it at each.
 import contextlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import and_
@@ -31,6 +31,7 @@ _PROPERTIES = {
     "delta.deletedFileRetentionDuration": "interval 7 days",
 }
 _TXN = "spark.databricks.delta.write"  # settings under which a MERGE is done once
+_SIGNATURE = "spark.databricks.delta.commitInfo.userMetadata"
 _LAST = "spark.databricks.delta.lastCommitVersionInSession"  # Delta writes the version of its last commit there
 _ROWS_PER_FILE = 2_000_000  # one changed day rewrites the files that hold it: keep them small enough
 
@@ -133,6 +134,7 @@ class Lake:
                 writer = writer.options(txnAppId=once, txnVersion=str(number))
             self._save(table, writer if where is None else writer.option("replaceWhere", where))
 
+        self.create(table)  # under the lake's own stamp: what ``stamp`` says holds once the rows are in place
         self._stamped(stamp)._commit(table, "replace", write)
 
     def merge(
@@ -201,7 +203,8 @@ class Lake:
         for name, value in {**_PROPERTIES, **_statistics(table)}.items():
             creation = creation.property(name, value)
         creation = creation.partitionedBy(*table.partition_by) if table.partition_by else creation
-        self._among_others(table, lambda: creation.execute())
+        with self._signed():
+            self._among_others(table, lambda: creation.execute())
         observe("after", "create", table.name)
 
     def add_columns(self, table: Table) -> None:
@@ -313,18 +316,23 @@ class Lake:
         """Do one commit, again after a lost race, and note the table's version afterwards."""
         self.create(table)
         observe("before", operation, table.name)
-        conf = self.spark.conf
-        conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps(dict(self.stamp)))
-        conf.unset(_LAST)
-        try:
+        self.spark.conf.unset(_LAST)
+        with self._signed():
             self._among_others(table, write)
-        finally:
-            conf.unset("spark.databricks.delta.commitInfo.userMetadata")
-        made = conf.get(_LAST, None)
+        made = self.spark.conf.get(_LAST, None)
         version = self.version(table) if made is None else int(made)  # what was done before makes no commit
         if version is not None:
             self.written[table.name] = version
         observe("after", operation, table.name)
+
+    @contextlib.contextmanager
+    def _signed(self) -> Iterator[None]:
+        """What commits meanwhile carries the stamp."""
+        self.spark.conf.set(_SIGNATURE, json.dumps(dict(self.stamp)))
+        try:
+            yield
+        finally:
+            self.spark.conf.unset(_SIGNATURE)
 
     def _among_others(self, table: Table, write: Callable[[], object]) -> None:
         """Do one commit where other processes may want the same."""

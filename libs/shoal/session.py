@@ -2,7 +2,6 @@
 
 import atexit
 import contextlib
-import getpass
 import os
 import re
 import shutil
@@ -53,7 +52,7 @@ _EMBEDDED = {
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "ERROR",
     "spark.sql.catalogImplementation": "in-memory",
-    "spark.sql.warehouse.dir": f"{tempfile.gettempdir()}/shoal-warehouse-{getpass.getuser()}",  # nothing is kept there
+    "spark.sql.warehouse.dir": f"{tempfile.gettempdir()}/shoal-warehouse-{os.getuid()}",  # nothing is kept there
 }
 
 
@@ -95,7 +94,8 @@ def _errors_told_once() -> None:
     """Keep pyspark from printing each failed query, with the JVM's whole trace, before it raises the error."""
     from pyspark.logger import PySparkLogger
 
-    PySparkLogger.getLogger("SQLQueryContextLogger").disabled = True
+    for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+        PySparkLogger.getLogger(name).disabled = True
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import json
+import math
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
@@ -231,6 +232,8 @@ def _plain(value: Any) -> Any:
             return {name: _plain(part) for name, part in value.items()}
         case list() | tuple():
             return [_plain(part) for part in value]
+        case float() if not math.isfinite(value):
+            return None  # JSON has neither NaN nor infinity
         case Decimal() | datetime() | date():
             return value.isoformat() if not isinstance(value, Decimal) else str(value)
         case _:

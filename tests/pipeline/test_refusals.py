@@ -100,6 +100,29 @@ def test_a_missing_column_is_named_with_what_is_there(shelf, tmp_path):
     assert "events.csv: lacks event_type; it has event_id, kind, event_time" in said
 
 
+@pytest.mark.parametrize("name", ["_metadata", "_shoal_position"])
+def test_a_column_whose_name_is_kept_for_reading_is_named(shelf, tmp_path, name):
+    (tmp_path / "events.csv").write_text(f"event_type,event_time,{name}\nview,2025-03-01T10:00:00Z,1\n")
+
+    said = refused(shelf, ("shoal", tmp_path / "events.csv"), code=3, until="ingest")
+
+    assert f"events.csv: rename {name}" in said
+
+
+def test_a_delta_table_that_has_gone_since_it_was_planned_keeps_nothing_else_out(shelf, deliver, tmp_path):
+    spark, gone = shelf.lake.spark, tmp_path / "gone"
+    rows = "SELECT 'view' AS event_type, '2025-03-01T10:00:00Z' AS event_time, 'i1' AS item_id"
+    spark.sql(rows).write.format("delta").save(str(gone))
+    batches.plan(shelf.lake, feed_named("shoal"), find_files(spark, str(gone)), datetime(2025, 4, 1, tzinfo=UTC))
+    gone.rename(tmp_path / "elsewhere")
+    good = ("shoal", deliver("good.jsonl", event(1)))
+
+    assert "gone@v0 has changed or gone" in refused(shelf, good, code=3, until="ingest")
+    shelf.run(good, until="ingest")
+
+    assert sorted(batch.state for batch in shelf.read(BATCHES).collect()) == ["ingested", "refused"]
+
+
 def test_a_header_without_rows(shelf, tmp_path):
     (tmp_path / "events.csv").write_text("event_id,event_type,event_time\n")
 

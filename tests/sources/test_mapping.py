@@ -1,5 +1,6 @@
 """Raw rows as events: who is who, when it was, and every rule that is broken."""
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -126,6 +127,7 @@ def test_without_order_ids_what_one_person_bought_at_one_moment_is_one_order(fra
     assert orders[0] == orders[1]  # mug and jug
     assert len(set(orders[1:7])) == 6  # another second, user, visitor; of strangers every line is by itself
     assert None not in orders[:7]
+    assert all(re.fullmatch("[0-9a-f]{32}", order) for order in orders[:7])  # nothing of who bought
     assert orders[7] == "o1"
     assert orders[8:] == [None] * 3
 

@@ -201,10 +201,28 @@ def test_a_record_of_several_lines_is_kept_whole_too(read, judge, tmp_path):
 
 
 def test_undeclared_columns_go_to_extra_whatever_their_name(read, tmp_path):
-    odd = ["value", "position", "extra", "a.b", "c`d", "", "Größe, cm"]
+    odd = [
+        "value",
+        "position",
+        "extra",
+        "_order",
+        "_block",
+        "_position",
+        "_file",
+        "_malformed",
+        "a.b",
+        "c`d",
+        "",
+        "Größe, cm",
+    ]
     given = {name: str(place) for place, name in enumerate(odd)}
     header = ",".join([CLICK_HEADER, *(f'"{name}"' for name in odd)])
-    clicks_csv(tmp_path / "a.csv", ",".join(["1,1,view,1,", *given.values()]), "2,1,view,1,,,,,,,,", header=header)
+    clicks_csv(
+        tmp_path / "a.csv",
+        ",".join(["1,1,view,1,", *given.values()]),
+        "2,1,view,1" + "," * (1 + len(odd)),
+        header=header,
+    )
     click = {"timestamp": 1, "visitorid": 1, "event": "view", "itemid": 1}
     lines = [{**click, **given}, {**click, **dict.fromkeys(odd), "timestamp": 2}]
     (tmp_path / "b.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -253,3 +271,15 @@ def test_everything_that_is_wrong_with_files_is_named_at_once(spark, tmp_path):
         assert problem in said
     assert "good.csv" not in said
     assert len(said.splitlines()) == 1 + 7
+
+
+def test_rows_that_are_not_utf_8_are_bad_and_merge_nobody(read, judge, tmp_path):
+    """In Latin-1, ü and ö are bytes that UTF-8 does not know: read as one sign, two people would be one."""
+    header = "event_type,event_time,user_id,item_id\n"
+    rows = "".join(f"view,2025-03-01T10:00:00Z,{user},i1\n" for user in ("müller", "möller", "meier"))
+    (tmp_path / "events.csv").write_bytes(header.encode() + rows.encode("latin-1"))
+
+    müller, möller, meier = judge(read(SHOAL, tmp_path), SHOAL).orderBy("position").collect()
+
+    assert müller.reasons == möller.reasons == ["the row is text in UTF-8"]
+    assert (meier.user_id, meier.reasons) == ("meier", [])

@@ -9,7 +9,7 @@ EXIT_CODES = """
 \b
 Exit codes:
   0  done; warnings, if any, were said
-  2  settings, arguments or surroundings cannot be used; nothing was done
+  2  settings, arguments or surroundings cannot be used; what is published is as it was
   3  data was refused; what is published is as it was
   4  other runs published first, again and again; run the command once more
   1  anything else

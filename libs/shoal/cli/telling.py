@@ -34,7 +34,7 @@ def told(progress: Progress, stage: str, verbose: bool) -> Iterator[None]:
 
 
 def _message(error: BaseException) -> str:
-    if isinstance(error, KeyboardInterrupt):
+    if _was_interrupted(error):
         return "interrupted; the same command goes on where it stopped"
     if isinstance(error, ShoalError):
         return str(error)
@@ -42,16 +42,24 @@ def _message(error: BaseException) -> str:
     return f"unexpected {type(error).__name__}: {first} (--verbose shows all of it)"
 
 
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error: Spark's connection breaks with errors of its own while it ends."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 @contextlib.contextmanager
 def lake_of(given: Mapping[str, Any], name: str) -> "Iterator[Lake]":
     """The lake that a tool reads: there must be one, of a schema that is known."""
-    from shoal import facts
-    from shoal.job import EVERY_TABLE
-
     with opened(given, name) as (lake, _):
+        from shoal import facts
+
         if not facts.known(lake):
             raise ConfigError(f"there is no lake at {lake.location} yet; `shoal ingest` makes one")
-        facts.check_schema(lake, EVERY_TABLE)
+        facts.check_schema(lake)
         yield lake
 
 

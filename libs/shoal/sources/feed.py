@@ -49,8 +49,10 @@ class Feed:
     @property
     def row_rules(self) -> list[Rule]:
         """The feed's own rules, and that each raw value has the form its column declares."""
+        values = ", ".join(f"raw.`{column.name}`" for column in self.columns)
         return [
             Rule("the row fits its header", "raw.malformed IS NULL"),
+            Rule("the row is text in UTF-8", f"NOT contains(concat_ws('', {values}), '\ufffd')"),
             *(rule for column in self.columns for rule in _form_rules(column)),
             *self.rules,
         ]

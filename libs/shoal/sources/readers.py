@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
@@ -37,6 +37,11 @@ def check_columns(spark: SparkSession, feed: Feed, files: Sequence[SourceFile]) 
             problems.append(f"{file.path}: cannot be read as {file.format}: {first_line(error)}")
             continue
         missing = [column.name for column in feed.columns if column.required and column.name not in found]
+        taken = [name for name in found if _is_taken(name)] if file.format != "json" else []
+        if taken:
+            problems.append(
+                f"{file.path}: rename {', '.join(taken)}; _metadata and _shoal_... are names kept for reading"
+            )
         if missing:
             has = ", ".join(found[:12]) or "no column"
             problems.append(f"{file.path}: lacks {', '.join(missing)}; it has {has}")
@@ -65,57 +70,68 @@ def raw_rows(spark: SparkSession, feed: Feed, files: Sequence[SourceFile], batch
 
 
 def is_of_the_input(error: Exception) -> bool:
-    """True where Spark says that a file could not be read; false for a full disk, a lost executor and the like."""
-    return any(sign in str(error) for sign in ("FAILED_READ_FILE", "MALFORMED", "CANNOT_READ_FILE"))
+    """True where a file could not be read or planned; false for a full disk, a lost executor and the like."""
+    # The plan itself does not fit the files: no retry will help.
+    return isinstance(error, AnalysisException) or any(
+        sign in str(error) for sign in ("FAILED_READ_FILE", "MALFORMED", "CANNOT_READ_FILE")
+    )
 
 
 def first_line(error: Exception) -> str:
-    """The first line of what an error says, Java's own words where it came from Java, at a length that fits."""
+    """What an error says of a file, else its first line; Java's own words where it came from Java."""
     said = str(error.java_exception.getMessage()) if isinstance(error, Py4JJavaError) else str(error)
+    if of_a_file := re.search(r"\[(FAILED_READ_FILE|CANNOT_READ_FILE|MALFORMED)[A-Z_.]*\] [^\n]*", said):
+        return of_a_file[0][:300]
     return (said.strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def _csv_rows(spark: SparkSession, feed: Feed, paths: list[str]) -> DataFrame:
     header = _csv_header(spark, feed, paths[0])  # files of one layout share it
-    schema = StructType([StructField(name, StringType()) for name in [*header, "_malformed"]])
+    schema = StructType([StructField(name, StringType()) for name in [*header, "_shoal_malformed"]])
     lines = (
         spark.read.schema(schema)
         .option("header", feed.has_header)
         .option("mode", "PERMISSIVE")
-        .option("columnNameOfCorruptRecord", "_malformed")
+        .option("columnNameOfCorruptRecord", "_shoal_malformed")
         .option("multiLine", feed.multi_line)
         .option("escape", '"')
         .csv([_literal(path) for path in paths])
     )
     numbered, line = _numbered(lines, first=2 if feed.has_header else 1)  # the header is line 1
     extra = _undeclared(feed, lines, header)
-    return _as_bronze(feed, numbered, extra, F.col("_malformed"), _plain_path("_block.file_path"), line)
+    return _as_bronze(feed, numbered, extra, F.col("_shoal_malformed"), _plain_path("_shoal_block.file_path"), line)
 
 
 def _json_rows(spark: SparkSession, feed: Feed, paths: list[str]) -> DataFrame:
     numbered, line = _numbered(spark.read.text([_literal(path) for path in paths]), first=1)
     rows = (
-        numbered.withColumn("_position", line)
+        numbered.withColumn("_shoal_position", line)
         .where(F.trim("value") != "")
-        .withColumn("_row", F.from_json("value", _TEXT_MAP))
-        .withColumn("_malformed", F.when(F.col("_row").isNull(), F.col("value")))
+        .withColumn("_shoal_row", F.from_json("value", _TEXT_MAP))
+        .withColumn("_shoal_malformed", F.when(F.col("_shoal_row").isNull(), F.col("value")))
     )
     # Every line may have other keys: they stay in the map, where they meet no name of ours.
     known = [column.name for column in feed.columns]
     named = rows.select(
-        "_row", "_malformed", "_block", "_position", *(F.col("_row").getItem(name).alias(name) for name in known)
+        "_shoal_row",
+        "_shoal_malformed",
+        "_shoal_block",
+        "_shoal_position",
+        *(F.col("_shoal_row").getItem(name).alias(name) for name in known),
     )
-    others = F.map_filter(F.coalesce("_row", _empty_map()), lambda name, _: ~name.isin(known))
+    others = F.map_filter(F.coalesce("_shoal_row", _empty_map()), lambda name, _: ~name.isin(known))
     extra = F.transform_values(others, lambda _, value: text_form(value, _EXTRA))
-    return _as_bronze(feed, named, extra, F.col("_malformed"), _plain_path("_block.file_path"), F.col("_position"))
+    return _as_bronze(
+        feed, named, extra, F.col("_shoal_malformed"), _plain_path("_shoal_block.file_path"), F.col("_shoal_position")
+    )
 
 
 def _parquet_rows(spark: SparkSession, feed: Feed, paths: list[str]) -> DataFrame:
     rows = spark.read.parquet(*(_literal(path) for path in paths))
     located = rows.select(
-        "*", F.col("_metadata.file_path").alias("_file"), F.col("_metadata.row_index").alias("_position")
+        "*", F.col("_metadata.file_path").alias("_shoal_file"), F.col("_metadata.row_index").alias("_shoal_position")
     )
-    return _stored_rows(feed, located, rows.columns, _plain_path("_file"))
+    return _stored_rows(feed, located, rows.columns, _plain_path("_shoal_file"))
 
 
 def _delta_rows(spark: SparkSession, feed: Feed, paths: list[str]) -> DataFrame:
@@ -123,7 +139,7 @@ def _delta_rows(spark: SparkSession, feed: Feed, paths: list[str]) -> DataFrame:
     rows = _delta_table(spark, path)
     # The table at its version is what was delivered: its rows are numbered through all of its files.
     numbered, index = _numbered(rows, first=0, through=True)
-    return _stored_rows(feed, numbered.withColumn("_position", index), rows.columns, F.lit(path))
+    return _stored_rows(feed, numbered.withColumn("_shoal_position", index), rows.columns, F.lit(path))
 
 
 _READERS: dict[str, Callable[[SparkSession, Feed, list[str]], DataFrame]] = {
@@ -136,13 +152,13 @@ _READERS: dict[str, Callable[[SparkSession, Feed, list[str]], DataFrame]] = {
 
 def _stored_rows(feed: Feed, rows: DataFrame, columns: Sequence[str], file: Column) -> DataFrame:
     # A row group is read by one task; every core shall shape and write its values.
-    spread = rows.repartition(F.col("_position"))
+    spread = rows.repartition(F.col("_shoal_position"))
     extra = _undeclared(feed, rows, columns)
-    return _as_bronze(feed, spread, extra, F.lit(None).cast("string"), file, F.col("_position"))
+    return _as_bronze(feed, spread, extra, F.lit(None).cast("string"), file, F.col("_shoal_position"))
 
 
 def _numbered(lines: DataFrame, first: int, *, through: bool = False) -> tuple[DataFrame, Column]:
-    """Rows of files with ``_block``, the part of a file that they were in, and the expression of their number.
+    """Rows of files with ``_shoal_block``, the part of a file that they were in, and the expression of their number.
 
     Tasks read blocks of files, each in order: a row's number is its place in its block after the rows of the
     blocks before, in its file or, with ``through``, in all files. One small row per block is shared out; blank
@@ -150,15 +166,19 @@ def _numbered(lines: DataFrame, first: int, *, through: bool = False) -> tuple[D
     """
     placed = lines.select(
         "*",
-        F.struct("_metadata.file_path", "_metadata.file_block_start").alias("_block"),
-        F.monotonically_increasing_id().alias("_order"),
+        F.struct("_metadata.file_path", "_metadata.file_block_start").alias("_shoal_block"),
+        F.monotonically_increasing_id().alias("_shoal_order"),
     )
-    blocks = placed.groupBy("_block").agg(F.min("_order").alias("_first"), F.count("*").alias("_rows"))
-    together = [] if through else ["_block.file_path"]
-    before = Window.partitionBy(*together).orderBy("_block").rowsBetween(Window.unboundedPreceding, -1)
-    starts = blocks.select("_block", "_first", F.coalesce(F.sum("_rows").over(before), F.lit(0)).alias("_before"))
-    numbered = placed.join(F.broadcast(starts), on="_block", how="inner")
-    return numbered, F.col("_before") + F.col("_order") - F.col("_first") + first
+    blocks = placed.groupBy("_shoal_block").agg(
+        F.min("_shoal_order").alias("_shoal_first"), F.count("*").alias("_shoal_rows")
+    )
+    together = [] if through else ["_shoal_block.file_path"]
+    before = Window.partitionBy(*together).orderBy("_shoal_block").rowsBetween(Window.unboundedPreceding, -1)
+    starts = blocks.select(
+        "_shoal_block", "_shoal_first", F.coalesce(F.sum("_shoal_rows").over(before), F.lit(0)).alias("_shoal_before")
+    )
+    numbered = placed.join(F.broadcast(starts), on="_shoal_block", how="inner")
+    return numbered, F.col("_shoal_before") + F.col("_shoal_order") - F.col("_shoal_first") + first
 
 
 def _undeclared(feed: Feed, rows: DataFrame, columns: Sequence[str]) -> Column:
@@ -189,6 +209,11 @@ def _as_bronze(
         file.alias("source_file"),
         position.cast("long").alias("position"),
     )
+
+
+def _is_taken(name: str) -> bool:
+    """Whether a column would be mistaken for one that Spark or the readers add."""
+    return name.lower() == "_metadata" or name.lower().startswith("_shoal_")
 
 
 def _layout(spark: SparkSession, feed: Feed, file: SourceFile) -> tuple[str, ...]:
@@ -241,6 +266,15 @@ def _csv_header(spark: SparkSession, feed: Feed, path: str) -> list[str]:
     if twice:
         raise ValueError(f"its header has {', '.join(twice)} more than once")
     return names
+
+
+def is_there(spark: SparkSession, path: str) -> bool:
+    """Whether a Delta table can still be read at the version that ``folder@vVERSION`` names."""
+    try:
+        _delta_table(spark, path)
+    except UNREADABLE:
+        return False
+    return True
 
 
 def _delta_table(spark: SparkSession, path: str) -> DataFrame:
