@@ -1,8 +1,8 @@
 """The only reader and writer of Delta tables.
 
-Every commit goes through one place, ``Lake._commit``: it stamps who wrote and why, retries lost races a bounded
-number of times, and tells an observer before and after, so that a test can list the commits of a pipeline and
-stop it at each.
+Every commit, also the one that creates a table, is signed with who wrote and why, is tried again a bounded number of
+times after a lost race, and is told to an observer before and after, so that a test can list the commits of a
+pipeline and stop it at each.
 """
 
 import contextlib
