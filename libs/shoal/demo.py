@@ -15,7 +15,7 @@ from shoal.summary import summary
 from shoal.synthetic import SyntheticShop, synthesize, write
 
 _MARK = ".shoal-demo"
-USERS, ITEMS, DAYS, SEED = 18_000, 2_000, 180, 7  # about a million events
+USERS, ITEMS, DAYS, SEED = 17_000, 2_000, 180, 7  # about a million events
 
 
 def demonstrate(out: Path, progress: Progress, *, verbose: bool = False, log_format: LogFormat = "text") -> str:

@@ -100,6 +100,18 @@ def test_a_time_is_iso_and_says_a_zone_only_where_it_had_one(spark):
     assert spellings(spark, "time", spelled) == alike(spelled)
 
 
+def test_a_time_in_its_form_already_is_what_reading_it_would_make_of_it(spark, monkeypatch):
+    """The short way is right where the long way agrees, also on days and hours that do not exist."""
+    days = ["0001-01-01", "1970-01-01", "2024-02-29", "2025-02-29", "2025-13-01", "2025-06-31", "9999-12-31"]
+    clocks = ["00:00:00", "10:20:30", "24:00:00", "23:59:60", "23:59:59.999999", "10:00:10.1", "10:00:00.000001"]
+    times = words(*(f"{day}T{clock}Z" for day in days for clock in clocks))
+
+    short = texts(spark, {"time": times})
+    monkeypatch.setattr("shoal.sources.text_form._CANONICAL", "^never$")
+
+    assert short == texts(spark, {"time": times})
+
+
 def test_what_does_not_have_the_form_stays_as_it_came(spark):
     strange = {
         "integer": ["17850.5", "C536379", "1.23457E+07", "1.23456785E7"],

@@ -295,5 +295,7 @@ def _column(name: str) -> Column:
 
 def _plain_path(name: str) -> Column:
     """The path that Spark reports, decoded and without ``file:``, as :class:`SourceFile` has it."""
-    decoded = F.url_decode(F.regexp_replace(name, r"\+", "%2B"))
-    return F.regexp_replace(decoded, "^file:/+", "/")
+    path = F.col(name)
+    decoded = F.url_decode(F.regexp_replace(path, r"\+", "%2B"))
+    # Said of every row, so only odd names are decoded.
+    return F.regexp_replace(F.when(path.rlike("[%+]"), decoded).otherwise(path), "^file:/+", "/")

@@ -8,6 +8,8 @@ from shoal.sources.feed import ISO_DATE, RawColumn
 
 # How a time says its own zone: Z, +01:00, +0100, or after the clock +01, UTC, Europe/London.
 ZONE = r"(Z|[+-][0-9]{2}:?[0-9]{2}|:[0-9]{2}(\.[0-9]+)?([+-][0-9]{1,2}| ?[A-Za-z][A-Za-z0-9_/+-]*))$"
+# A time that has its text form already: most do, and to read and write it again is most of what a row costs.
+_CANONICAL = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{0,5}[1-9])?Z$"
 _JAVA_FLOAT = r"^-?\d\.\d+E\d+$"  # 1.2345678E7, which from_json makes of 12345678.0; Excel's 1.23E+07 has lost digits
 _EXACT = "decimal(38,10)"
 _ALL_WHOLE = 2.0**63  # the first float beyond the whole numbers of 64 bits
@@ -51,7 +53,8 @@ def _whole(number: Column) -> Column:
 def _time_form(text: Column, formats: tuple[str, ...]) -> Column:
     iso = _iso(F.when(text.rlike(ISO_DATE), text.try_cast("timestamp")))
     others = [_iso(F.try_to_timestamp(text, F.lit(pattern))) for pattern in formats]
-    return F.coalesce(F.when(text.rlike(ZONE), F.concat(iso, F.lit("Z"))), iso, *others, text)
+    read = F.coalesce(F.when(text.rlike(ZONE), F.concat(iso, F.lit("Z"))), iso, *others, text)
+    return F.when(text.rlike(_CANONICAL), text).otherwise(read)
 
 
 def _iso(time: Column) -> Column:
