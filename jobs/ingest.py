@@ -1,15 +1,15 @@
-"""files -> bronze.*, ops.batches"""
+"""files -> bronze.*, ops.batches, ops.feeds"""
 
 from pyspark.sql import functions as F
 
-from shoal import batches
+from shoal import batches, feeds
 from shoal.batches import Batch
 from shoal.cli import run_job
 from shoal.config import Config
+from shoal.config.feed_files import feed_given
 from shoal.errors import ConfigError, DataError
 from shoal.lake import Lake
 from shoal.runs import Run
-from shoal.sources import feed_named
 from shoal.sources.listing import find_files
 from shoal.sources.readers import UNREADABLE, check_columns, first_line, is_of_the_input, is_there, raw_rows
 
@@ -26,11 +26,14 @@ def ingest(lake: Lake, config: Config, run: Run) -> None:
     run.rows = sum(_load(lake, batch).rows_in for batch in begun)
 
     inputs = [*run.inputs, *((given.feed, given.path) for given in config.ingest.inputs)]
-    found = [(feed_named(feed), path, find_files(lake.spark, path)) for feed, path in inputs]
+    found = [(feed_given(feed), path, find_files(lake.spark, path)) for feed, path in inputs]
+    for feed, _, _ in found:
+        feeds.check_sql(lake.spark, feed)
     book = batches.all_batches(lake)
     for feed, _, files in found:
         check_columns(lake.spark, feed, batches.unseen(book, feed, files))
     for feed, path, everything in found:
+        feeds.remember(lake, feed, run.started_at)
         files = batches.unseen(batches.all_batches(lake), feed, everything)  # inputs may overlap
         if not files:
             run.note(f"{feed.name}: nothing new in {path}")

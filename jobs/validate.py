@@ -2,6 +2,8 @@
 silver.events, silver.event_versions, silver.rejected_events, silver.orders, silver.items, silver.users
 """
 
+from contextlib import ExitStack
+
 from pyspark.sql import functions as F
 
 from shoal import batches, shop, silver
@@ -14,7 +16,8 @@ from shoal.quality import gate
 from shoal.quality.gate import Verdict
 from shoal.quality.rows import reasons
 from shoal.runs import Run
-from shoal.sources.mapping import candidate_events, row_rules
+from shoal.sources.mapping import OF_A_VALUE, candidate_events, row_rules
+from shoal.sources.readers import first_line
 from shoal.tables import EVENTS, QUALITY
 from shoal.transforms import contest
 
@@ -53,8 +56,14 @@ def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
     judged = candidates.withColumn("reasons", reasons(rules))
     # From here on only a bad row needs to be known as it came.
     judged = judged.withColumn("raw", F.when(F.size("reasons") > 0, F.to_json("raw")))
-    days = silver.days_of(candidates, proposal.shop.time_zone)
-    with contest.planned(judged, *silver.met_by(lake, claim, days)) as plan:
+    with ExitStack() as held:
+        try:  # every expression of the feed is carried out here, on every row
+            days = silver.days_of(candidates, proposal.shop.time_zone)
+            plan = held.enter_context(contest.planned(judged, *silver.met_by(lake, claim, days)))
+        except OF_A_VALUE as error:
+            said = f"the SQL of the feed {batch.feed.name} cannot be carried out on every row: {first_line(error)}"
+            batches.mark_refused(lake, batch, said, claim.sequence)
+            return said
         judged_now = gate.judge(
             plan.where(contest.JUDGED), EVENTS, rules=rules,
             max_rejected_share=params.max_rejected_share,

@@ -14,8 +14,9 @@ from typing import Any
 
 from pyspark.sql import Row
 
+from shoal import feeds
 from shoal.lake import Lake
-from shoal.sources import Feed, feed_named
+from shoal.sources import Feed
 from shoal.sources.listing import SourceFile, format_of
 from shoal.tables import BATCHES, CLAIMS, SILVER
 
@@ -56,7 +57,8 @@ class Claim:
 def all_batches(lake: Lake) -> list[Batch]:
     """Every batch, oldest first. One row per ingest call that found something new: a few thousand in years."""
     rows = lake.read(BATCHES).collect()
-    return [_batch(row) for row in sorted(rows, key=lambda row: (row["planned_at"], row["batch_id"]))]
+    find = feeds.finder(lake, rows)
+    return [_batch(row, find(row)) for row in sorted(rows, key=lambda row: (row["planned_at"], row["batch_id"]))]
 
 
 def unseen(batches: Iterable[Batch], feed: Feed, files: Iterable[SourceFile]) -> list[SourceFile]:
@@ -84,11 +86,13 @@ def plan(lake: Lake, feed: Feed, files: Iterable[SourceFile], now: datetime) -> 
     row = {
         "batch_id": batch_id,
         "feed": feed.name,
+        "feed_version": feed.version,
         "state": "planned",
         "files": [_file_row(file, None) for file in planned],
         "planned_at": now,
     }
-    held = _batch(lake.insert_new(BATCHES, row))
+    held_row = lake.insert_new(BATCHES, row)
+    held = _batch(held_row, feeds.finder(lake, [held_row])(held_row))
     if held.was_never_read and {file.path for file in held.files} != {file.path for file in planned}:
         return _update(lake, held, "planned", after=("refused",), files=row["files"], message=None)
     return held
@@ -122,11 +126,13 @@ def mark_validated(lake: Lake, claim: Claim, counts: Mapping[str, int], touched_
 
 
 def retry_refused(lake: Lake, batches: Iterable[Batch]) -> None:
-    """Put refused batches back to where they can be judged, or read, again."""
-    for batch in batches:
-        if batch.state == "refused":
-            state = "planned" if batch.row["rows_in"] is None else "ingested"
-            _update(lake, batch, state, after=("refused",), message=None)
+    """Put refused batches back to where they can be judged, or read, again: by the newest version of their feed."""
+    refused = [batch for batch in batches if batch.state == "refused"]
+    newest = feeds.newest(lake) if any(batch.feed.version for batch in refused) else {}
+    for batch in refused:
+        state = "planned" if batch.row["rows_in"] is None else "ingested"
+        feed = newest.get(batch.feed.name, batch.feed)
+        _update(lake, batch, state, after=("refused",), message=None, feed_version=feed.version)
 
 
 def claim_next(lake: Lake) -> Claim | None:
@@ -168,7 +174,7 @@ def _update(lake: Lake, batch: Batch, state: str, after: tuple[str, ...], **chan
     return replace(batch, state=state, row=row)
 
 
-def _batch(row: Row) -> Batch:
+def _batch(row: Row, feed: Feed) -> Batch:
     files = tuple(
         SourceFile(
             f["path"],
@@ -179,7 +185,7 @@ def _batch(row: Row) -> Batch:
         )
         for f in row["files"]
     )
-    return Batch(row["batch_id"], feed_named(row["feed"]), row["state"], files, row.asDict(recursive=True))
+    return Batch(row["batch_id"], feed, row["state"], files, row.asDict(recursive=True))
 
 
 def _file_row(file: SourceFile, rows: int | None) -> dict[str, Any]:

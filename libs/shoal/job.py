@@ -15,14 +15,15 @@ from typing import Any
 
 from py4j.protocol import Py4JError
 
-from shoal import facts
+from shoal import facts, feeds
 from shoal.config import Config, check_columns, load_config, row_changing, settings_hash
+from shoal.config.feed_files import feed_given
 from shoal.errors import ConfigError, ShoalError, bulleted
 from shoal.lake import Lake
 from shoal.progress import LogFormat, Progress
 from shoal.runs import Run, code_version, record_run
 from shoal.session import build_session
-from shoal.sources import FEEDS, feed_named
+from shoal.sources import FEEDS
 from shoal.stages import Stage
 from shoal.tables import ALL, LAKE, SCHEMA_VERSION
 
@@ -63,7 +64,7 @@ def run_on(lake: Lake, stages: Sequence[Stage], config: Config, arguments: Argum
     """Run stages in order on an open lake; returns the id of the run they belong to, null before features."""
     if not lake.exists(LAKE) and stages[0].name != "ingest":
         raise ConfigError(f"there is no lake at {lake.location} yet; `shoal ingest` makes one")
-    facts.upgrade(lake, EVERY_TABLE)
+    facts.upgrade(lake, (*EVERY_TABLE, *(feed.table for feed in feeds.newest(lake).values())))
     facts.settle(lake, {"schema_version": (str(SCHEMA_VERSION), "made by this version")})
     run_id = arguments.run_id
     for stage in stages:
@@ -168,7 +169,7 @@ def _check_arguments(stages: Sequence[Stage], arguments: Arguments, config: Conf
         problems.append("--feed and --input: nothing to ingest; name a feed and its files, or set ingest.inputs")
     for feed, path in inputs if stages[0].name == "ingest" else []:
         try:
-            feed_named(feed)
+            feed_given(feed)
         except ConfigError as error:
             problems.append(f"--feed: {error}")
         if not any(sign in path for sign in "*?[{:") and not os.path.exists(path):

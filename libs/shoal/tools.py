@@ -17,13 +17,14 @@ from pyspark.sql import functions as F
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from shoal import releases, shop
+from shoal import feeds, releases, shop
 from shoal.config import Config
+from shoal.config.feed_files import feed_given
 from shoal.errors import ConfigError, DataError
 from shoal.frames import persisted
 from shoal.lake import Lake
 from shoal.quality.rows import reasons
-from shoal.sources import Feed, feed_named
+from shoal.sources import Feed
 from shoal.sources.listing import find_files
 from shoal.sources.mapping import candidate_events, row_rules
 from shoal.sources.readers import UNREADABLE, check_columns, first_line, raw_rows
@@ -131,7 +132,8 @@ def checked_feed(lake: Lake, config: Config, name: str, path: str) -> tuple[str,
         ConfigError: the settings contradict what the lake has settled.
         DataError: the files cannot be read as that feed, or hold no row.
     """
-    feed = feed_named(name)
+    feed = feed_given(name)
+    feeds.check_sql(lake.spark, feed)
     files = find_files(lake.spark, path)
     check_columns(lake.spark, feed, files)
     try:

@@ -303,6 +303,7 @@ def shown(story):
     return story.shelf
 
 
+@pytest.mark.long
 def test_too_little_to_train_is_said_and_baselines_are_named(shown):
     (release,) = shown.read(RELEASES).collect()
     assert len(release.fallbacks) >= 3
@@ -312,6 +313,7 @@ def test_too_little_to_train_is_said_and_baselines_are_named(shown):
     assert {row.segment_id for row in shown.read(SEGMENTS).collect()} == {1}
 
 
+@pytest.mark.long
 def test_what_is_refused_changes_nothing_that_is_published(shown, deliver, tmp_path):
     before = published(shown)
     (tmp_path / "no.parquet").write_text("this is no Parquet")

@@ -50,7 +50,9 @@ RUN = options(
     click.option("--run-id", metavar="ID", help="Join this run; by default the newest open one of that day."),
 )
 INPUT = options(
-    click.option("--feed", "feeds", multiple=True, metavar="NAME", help="Feed of the n-th --input. Repeatable."),
+    click.option(
+        "--feed", "feeds", multiple=True, metavar="NAME|FILE.yaml", help="Feed of the n-th --input. Repeatable."
+    ),
     click.option("--input", "paths", multiple=True, metavar="PATH|GLOB|FOLDER", help="Files of the n-th --feed."),
 )
 RETRY = click.option("--retry-refused", is_flag=True, help="Judge refused batches again.")

@@ -137,9 +137,11 @@ def feed_template(out: Path | None) -> None:
 @feed.command("check", short_help="Show ten mapped rows of a file, and every problem.")
 @click.argument("path")
 @click.option("--feed", "name", default="shoal", show_default=True, metavar="NAME")
+@click.option("--mapping", metavar="FILE.yaml", help="A feed of one's own, in place of --feed.")
 @COMMON
-def feed_check(path: str, name: str, **given: Any) -> None:
+def feed_check(path: str, name: str, mapping: str | None, **given: Any) -> None:
     """Map a file without storing it: show ten rows, and how many break which rule."""
+    name = mapping or name
     with opened(given, "feed check") as (lake, settings):
         from shoal.tools import checked_feed
 

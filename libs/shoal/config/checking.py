@@ -2,19 +2,17 @@
 
 import difflib
 import re
-from collections.abc import Iterator
 from copy import deepcopy
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from shoal.config.layers import Layers
-from shoal.config.places import Place, dotted, holds, leaves, value_at
+from shoal.config.places import Place, dotted, leaves, value_at
+from shoal.config.problems import problems_of
 from shoal.config.secrecy import is_secret
 from shoal.config.settings import Config
-from shoal.config.wording import did_you_mean, got, refusal, wanted
-from shoal.params import Params
+from shoal.config.wording import refusal
 
 
 def checked(layers: Layers) -> Config:
@@ -33,7 +31,7 @@ def checked(layers: Layers) -> Config:
         try:
             config = Config.model_validate(tree)
         except ValidationError as error:
-            new = {at: text for at, text in _problems(error, tree, layers) if at not in found}
+            new = {at: text for at, text in problems_of(error, tree, layers.text, Config) if at not in found}
             if not new:
                 break
             found |= new
@@ -73,56 +71,6 @@ def _from(layers: Layers, at: Place) -> str:
     origins = dict.fromkeys(layers.origin(place) for place in places)
     told = [origin for origin in origins if origin != "default"]
     return f"  ({', '.join(told)})" if told else ""
-
-
-def _problems(error: ValidationError, tree: Any, layers: Layers) -> Iterator[tuple[Place, str]]:
-    """pydantic's errors as one problem per place, in plain English."""
-    together: dict[Place, list[ErrorDetails]] = {}
-    for each in error.errors(include_url=False):
-        together.setdefault(_place_of(each, tree), []).append(each)
-    for at, errors in together.items():
-        value, kind = value_at(tree, at), errors[0]["type"]
-        if kind == "extra_forbidden":
-            yield at, f"unknown setting{did_you_mean(str(at[-1]), _known_names(at))}"
-        elif kind == "missing" and errors[0]["loc"] == at:
-            yield at, "is missing"
-        elif kind == "value_error":
-            yield _told(at, value, str(errors[0]["ctx"]["error"]))
-        elif kind == "too_short" and len(value) >= errors[0]["ctx"]["min_length"]:
-            continue  # only because pydantic left out items that are told already
-        else:
-            form = " or ".join(wanted(each) for each in errors)
-            yield at, f"must be {form}, got {got(at, value, layers.text(at))}"
-
-
-def _place_of(error: ErrorDetails, tree: Any) -> Place:
-    """Where in the tree: without the names of a union's branches and of places that a list lacks."""
-    at: Place = ()
-    for part in error["loc"]:
-        value = value_at(tree, at)
-        lacks = error["type"] == "missing" and isinstance(value, dict)
-        if not holds(value, part) and not lacks:
-            break
-        at = (*at, part)
-    return at
-
-
-def _told(at: Place, value: Any, message: str) -> tuple[Place, str]:
-    """A stage's own sentence; where it begins with the name of a setting, it is told there."""
-    first, _, rest = message.partition(" ")
-    return ((*at, first), rest) if holds(value, first) else (at, message)
-
-
-def _known_names(at: Place) -> list[str]:
-    """The settings that exist beside the one at this place."""
-    kind: Any = Config
-    for part in at[:-1]:
-        if isinstance(kind, type) and issubclass(kind, Params):
-            kind = {f.alias or name: f.annotation for name, f in kind.model_fields.items()}[str(part)]
-        else:  # a mapping or a list of settings
-            inner = (each for each in get_args(kind) if isinstance(each, type))
-            kind = next(each for each in inner if issubclass(each, Params))
-    return [f.alias or name for name, f in kind.model_fields.items()]
 
 
 def _is_odd(value: object, text: str) -> bool:

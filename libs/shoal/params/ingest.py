@@ -10,7 +10,9 @@ from shoal.params.base import Params
 class Input(Params):
     """One feed and where its files lie."""
 
-    feed: str = Field(min_length=1, description="name of a feed; `shoal feed list` shows them")
+    feed: str = Field(
+        min_length=1, description="name of a feed, as `shoal feed list` shows them, or a file that declares one"
+    )
     path: str = Field(min_length=1, description="file, glob, folder or Delta table")
 
 

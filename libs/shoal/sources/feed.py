@@ -1,5 +1,6 @@
 """What a feed declares: its raw columns, how they become events, and its own row rules. No machinery."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +19,12 @@ class RawColumn:
     doc: str
     required: bool = True  # a file without it is refused
     time_formats: tuple[str, ...] = ()  # tried in order, after ISO 8601
+    source: str | None = None  # its name in the file, where that is another
+
+    @property
+    def file_name(self) -> str:
+        """Its name in the file."""
+        return self.source or self.name
 
 
 @dataclass(frozen=True)
@@ -40,11 +47,17 @@ class Feed:
     rules: tuple[Rule, ...] = ()  # beside those of silver.events; raw columns as raw.<name>
     has_header: bool = True  # False: every line of a CSV is a row, its columns in the declared order
     multi_line: bool = False  # quoted text may hold line breaks: files are then read whole, by one task each
+    definition: str | None = None  # the declaration it was made from, as JSON; None: it is part of Shoal
 
     @property
     def table(self) -> Table:
         """The bronze table of this feed."""
         return bronze(self.name, [(column.name, column.doc) for column in self.columns])
+
+    @property
+    def version(self) -> str | None:
+        """Tells declarations of one feed apart; None for a feed that is part of Shoal."""
+        return None if self.definition is None else hashlib.sha256(self.definition.encode()).hexdigest()[:12]
 
     @property
     def row_rules(self) -> list[Rule]:

@@ -4,6 +4,13 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from pyspark.errors import (
+    ArithmeticException,
+    ArrayIndexOutOfBoundsException,
+    DateTimeException,
+    NumberFormatException,
+    SparkRuntimeException,
+)
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import TimestampType
@@ -13,6 +20,14 @@ from shoal.tables import EVENTS, Rule
 from shoal.tables import Column as Declared
 from shoal.tables.vocabulary import MONEY
 
+# What Spark raises where an expression cannot take a value: no retry will help.
+OF_A_VALUE = (
+    ArithmeticException,
+    ArrayIndexOutOfBoundsException,
+    DateTimeException,
+    NumberFormatException,
+    SparkRuntimeException,
+)
 # Given by ingest and validate themselves, so that no row can break a rule about them.
 GIVEN = {"event_id", "event_date", "delivered_at", "is_deleted", "source", "batch_id", "content_hash"}
 _SEPARATOR = "\x1f"
@@ -89,20 +104,21 @@ def main_currency(raw: DataFrame, feed: Feed) -> str | None:
     return None if top is None else str(top["currency"])
 
 
+def filled(expression: str, feed: Feed, shop: Shop) -> str:
+    """An expression of the mapping with the feed's zone and currency in it."""
+    known = feed.currency or shop.currency  # a feed's own money stays what it is, also in a shop of another
+    currency = f"'{known}'" if known else "CAST(NULL AS STRING)"
+    return expression.replace("$zone", f"'{feed.time_zone}'").replace("$currency", currency)
+
+
 def _mapped(feed: Feed, shop: Shop, column: Declared) -> Column:
     if column.name not in feed.mapping:
         return F.lit(None).cast(column.type).alias(column.name)
-    value = F.expr(_filled(feed.mapping[column.name], feed, shop)).cast(column.type)
+    value = F.expr(filled(feed.mapping[column.name], feed, shop)).cast(column.type)
     if isinstance(column.type, TimestampType):
         # Python holds the years 1 to 9999; a year is left at either end for zones.
         value = F.when(F.year(value).between(2, 9998), value)
     return value.alias(column.name)
-
-
-def _filled(expression: str, feed: Feed, shop: Shop) -> str:
-    known = feed.currency or shop.currency  # a feed's own money stays what it is, also in a shop of another
-    currency = f"'{known}'" if known else "CAST(NULL AS STRING)"
-    return expression.replace("$zone", f"'{feed.time_zone}'").replace("$currency", currency)
 
 
 def _event_id(feed: Feed, duplicate_lines: Literal["keep", "drop"]) -> Column:

@@ -36,7 +36,7 @@ def check_columns(spark: SparkSession, feed: Feed, files: Sequence[SourceFile]) 
         except (*UNREADABLE, ValueError) as error:
             problems.append(f"{file.path}: cannot be read as {file.format}: {first_line(error)}")
             continue
-        missing = [column.name for column in feed.columns if column.required and column.name not in found]
+        missing = [c.file_name for c in feed.columns if c.required and c.file_name not in found]
         taken = [name for name in found if _is_taken(name)] if file.format != "json" else []
         if taken:
             problems.append(
@@ -111,7 +111,7 @@ def _json_rows(spark: SparkSession, feed: Feed, paths: list[str]) -> DataFrame:
         .withColumn("_shoal_malformed", F.when(F.col("_shoal_row").isNull(), F.col("value")))
     )
     # Every line may have other keys: they stay in the map, where they meet no name of ours.
-    known = [column.name for column in feed.columns]
+    known = [column.file_name for column in feed.columns]
     named = rows.select(
         "_shoal_row",
         "_shoal_malformed",
@@ -183,7 +183,7 @@ def _numbered(lines: DataFrame, first: int, *, through: bool = False) -> tuple[D
 
 def _undeclared(feed: Feed, rows: DataFrame, columns: Sequence[str]) -> Column:
     """The columns that the feed does not declare, as a map."""
-    known = {column.name for column in feed.columns}
+    known = {column.file_name for column in feed.columns}
     others = [(name, rows.schema[name].dataType) for name in columns if name not in known]
     entries = [part for name, kind in others for part in (F.lit(name), text_form(_column(name), _EXTRA, kind))]
     return F.create_map(*entries) if entries else _empty_map()
@@ -199,8 +199,8 @@ def _as_bronze(
     types = {field.name: field.dataType for field in rows.schema}
     return rows.select(
         *(
-            text_form(_column(c.name), c, types[c.name]).alias(c.name)
-            if c.name in types
+            text_form(_column(c.file_name), c, types[c.file_name]).alias(c.name)
+            if c.file_name in types
             else F.lit(None).cast("string").alias(c.name)
             for c in feed.columns
         ),
@@ -256,7 +256,7 @@ def _csv_header(spark: SparkSession, feed: Feed, path: str) -> list[str]:
         raise ValueError("its first line is not text in UTF-8")
     names = next(csv.reader([line]), [])
     if not feed.has_header:
-        declared = [column.name for column in feed.columns]
+        declared = [column.file_name for column in feed.columns]
         if len(names) != len(declared):
             wanted = f"{len(declared)} columns, {', '.join(declared)}"
             raise ValueError(f"its first line has {len(names)} columns, and a file without a header has {wanted}")

@@ -36,6 +36,18 @@ FILE = StructType([
     StructField("rows", LongType()),
 ])  # fmt: skip
 
+DECLARED_FEEDS = Table(
+    name="ops.feeds",
+    doc="One row per version of a feed that a shop has declared itself; batches name the one they are judged by.",
+    key=("feed", "version"),
+    columns=(
+        text("feed", "name of the feed", required=True),
+        text("version", "hash of the declaration", required=True),
+        text("definition", "the declaration, as JSON", required=True),
+        Column("given_at", TimestampType(), "when it was last given in place of another, UTC", required=True),
+    ),
+)
+
 BATCHES = Table(
     name="ops.batches",
     doc="One row per ingest call of one feed that found something new.",
@@ -43,6 +55,7 @@ BATCHES = Table(
     columns=(
         text("batch_id", "derived from the feed and the content of the files", required=True),
         text("feed", "name of the feed", required=True),
+        text("feed_version", "version in ops.feeds that it is judged by; null for a feed that is part of Shoal"),
         Column("state", StringType(), "how far it has come", required=True, allowed=BATCH_STATES),
         Column("files", ArrayType(FILE), "the files as planned; rows once they are in bronze", required=True),
         Column("planned_at", TimestampType(), "when the plan was written, UTC", required=True),

@@ -1,0 +1,224 @@
+"""A feed that a shop declares as data, without code: what may be written down, and the feed that it makes.
+
+``docs/feeds.md`` shows how to write one.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any
+from zoneinfo import available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pyspark.sql.types import BooleanType, DataType, IntegerType, NumericType, StringType, TimestampType
+
+from shoal.sources.feed import Feed, Form, RawColumn, time_of
+from shoal.tables import EVENTS, Rule, bronze
+from shoal.tables.vocabulary import EVENT_TYPES
+
+# What ingest and validate give themselves; an id is declared apart from the other columns.
+_GIVEN = {"event_id", "event_date", "amount_base", "delivered_at", "source", "batch_id", "content_hash", "extra"}
+MAPPED = {column.name: column.type for column in EVENTS.columns if column.name not in _GIVEN}
+_TAKEN = {*bronze("any", []).names, "raw", "_id", "_metadata"}
+_NAME = "^[a-z][a-z0-9_]*$"
+_COLUMN = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+# The same rows must make the same events tomorrow.
+_OF_THE_MOMENT = re.compile(
+    r"\b(now|current_timestamp|current_date|localtimestamp|curdate|unix_timestamp\s*\(\s*\)|rand|randn|random|uuid|"
+    r"shuffle|monotonically_increasing_id|spark_partition_id|input_file_name)\b",
+    re.IGNORECASE,
+)
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+
+
+class RawPart(_Part):
+    """A column of the file."""
+
+    source: str | None = Field(None, alias="from", min_length=1, description="its name in the file, if another")
+    form: Form = Field("text", description="text, integer, decimal or time")
+    formats: tuple[str, ...] = Field((), strict=False, description="of a time: patterns to try after ISO 8601")
+    optional: bool = Field(False, description="a file may lack it")
+    doc: str = Field("", description="what it means")
+
+
+class EventPart(_Part):
+    """Where a column of the event comes from: a column of the file, a constant, or SQL."""
+
+    source: str | None = Field(None, alias="from", description="a column")
+    values: dict[str, str] | None = Field(None, description="of a column: its values, and what each becomes")
+    otherwise: str | None = Field(None, description="what other values become; by default they stay as they are")
+    value: str | bool | int | float | None = Field(None, description="a constant")
+    sql: str | None = Field(None, min_length=1, description="Spark SQL over the columns")
+
+
+def _shorthand(key: str) -> Any:
+    """Plain text is short for a mapping with this one key."""
+
+    def spelled_out(value: object) -> object:
+        if isinstance(value, dict):
+            return {name: {key: part} if isinstance(part, str) else {} if part is None else part
+                    for name, part in value.items()}  # fmt: skip
+        return value
+
+    return spelled_out
+
+
+class FeedFile(_Part):
+    """A feed as a shop writes it down."""
+
+    feed: str = Field(pattern=_NAME, description="its name, which names its bronze table too")
+    doc: str = Field("", description="what it brings")
+    header: bool = Field(True, description="false: a CSV begins with a row, its columns in the order below")
+    multi_line: bool = Field(False, description="quoted text of a CSV may hold line breaks")
+    time_zone: str = Field("UTC", description="IANA zone of times that say none")
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] | None = Field(None, description="ISO 4217, of every price")
+    columns: dict[str, RawPart] = Field(min_length=1, description="the columns of the file that are used")
+    event_id: str | None = Field(None, min_length=1, description="SQL for the shop's own id of an event")
+    natural_key: tuple[str, ...] | None = Field(
+        None, strict=False, min_length=1, description="without an id: the columns that tell events apart"
+    )
+    repeats_are_real: bool = Field(False, description="identical rows of one file are different events")
+    events: dict[str, EventPart] = Field(description="columns of silver.events")
+    rules: dict[str, str] = Field({}, description="conditions in SQL that every row must keep, by name")
+
+    _columns = field_validator("columns", mode="before")(_shorthand("form"))
+    _events = field_validator("events", mode="before")(_shorthand("from"))
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known(cls, zone: str) -> str:
+        if zone not in available_timezones():
+            raise ValueError(f"unknown time zone {zone!r}; write it like Europe/London")
+        return zone
+
+
+def problems(spec: FeedFile) -> Iterator[str]:
+    """What contradicts itself in a declaration whose every part is well formed."""
+    for name, column in spec.columns.items():
+        is_taken = name.lower() in _TAKEN or name.lower().startswith("_shoal_")
+        if is_taken or not _COLUMN.fullmatch(name):
+            wrong = "is a name that Shoal keeps for itself" if is_taken else "is no plain name"
+            yield f"columns.{name}: {wrong}; choose another and add `from: {json.dumps(column.source or name)}`"
+        if column.formats and column.form != "time":
+            yield f"columns.{name}.formats: only a time has formats; this column is {column.form}"
+    if len({name.lower() for name in spec.columns}) < len(spec.columns):
+        yield "columns: two names differ in case only"
+    for name in spec.natural_key or ():
+        if name not in spec.columns:
+            yield f"natural_key: {name} is no column; there are {', '.join(spec.columns)}"
+    for name in ("event_type", "event_time"):
+        if name not in spec.events:
+            yield f"events.{name}: is missing; every event needs it"
+    for name, part in spec.events.items():
+        yield from _problems_of(name, part, spec)
+    for name, text in [("event_id", spec.event_id or ""), *((f"rules.{n}", t) for n, t in spec.rules.items())]:
+        yield from _of_the_moment(name, text)
+    for name in spec.rules:
+        if name in {rule.name for rule in EVENTS.row_rules}:
+            yield f"rules.{name}: every feed has a rule of that name; choose another"
+
+
+def _problems_of(name: str, part: EventPart, spec: FeedFile) -> Iterator[str]:
+    at, given = f"events.{name}", part.model_fields_set
+    if name not in MAPPED:
+        known = "is given apart, beside columns" if name == "event_id" else f"there are {', '.join(MAPPED)}"
+        yield f"{at}: is no column of an event that a feed can fill; {known}"
+        return
+    if len(given & {"source", "value", "sql"}) != 1:
+        yield f"{at}: needs one of from (a column), value (a constant) and sql"
+    elif part.source is not None and part.source not in spec.columns:
+        yield f"{at}: {part.source} is no column; there are {', '.join(spec.columns)}"
+    elif part.source and isinstance(MAPPED[name], TimestampType) and spec.columns[part.source].form != "time":
+        yield f"{at}: {part.source} must have the form time, or be made one with sql"
+    if given & {"values", "otherwise"} and not (part.source and part.values):
+        yield f"{at}: values, with otherwise or without, says what values of a column become; add from and values"
+    if "value" in given and not _fits(part.value, MAPPED[name]):
+        yield f"{at}.value: {json.dumps(part.value)} is no {MAPPED[name].simpleString()}"
+    if name == "event_type":
+        made = [*(part.values or {}).values(), part.otherwise, part.value if isinstance(part.value, str) else None]
+        for value in made:
+            if value is not None and value not in EVENT_TYPES:
+                yield f"{at}: {value} is no event type; there are {', '.join(EVENT_TYPES)}"
+    yield from _of_the_moment(at, part.sql or "")
+
+
+def _of_the_moment(at: str, sql: str) -> Iterator[str]:
+    if found := _OF_THE_MOMENT.search(sql):
+        yield f"{at}: {found[0]} says something else each time; the same rows must always make the same events"
+
+
+def _fits(value: object, of_type: DataType) -> bool:
+    match of_type:
+        case BooleanType():
+            return isinstance(value, bool)
+        case IntegerType():
+            return isinstance(value, int) and not isinstance(value, bool)
+        case NumericType():
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        case StringType():
+            return isinstance(value, str)
+        case _:
+            return False
+
+
+def declared_feed(spec: FeedFile) -> Feed:
+    """The feed of a declaration without :func:`problems`."""
+    mapping = {name: _expression(part, MAPPED[name]) for name, part in spec.events.items()}
+    if "unit_price" in mapping:
+        mapping.setdefault("currency", f"CASE WHEN {mapping['unit_price']} IS NOT NULL THEN $currency END")
+    mapping.setdefault("line_kind", f"CASE WHEN {mapping['event_type']} IN ('purchase', 'return') THEN 'goods' END")
+    return Feed(
+        name=spec.feed,
+        doc=spec.doc,
+        columns=tuple(
+            RawColumn(name, c.form, c.doc or f"{c.source or name} of the file", not c.optional, c.formats, c.source)
+            for name, c in spec.columns.items()
+        ),
+        mapping=mapping,
+        natural_key=spec.natural_key or tuple(spec.columns),
+        repeats_are_real=spec.repeats_are_real,
+        time_zone=spec.time_zone,
+        currency=spec.currency,
+        event_id=None if spec.event_id is None else f"nullif(trim(try_cast(({spec.event_id}) AS STRING)), '')",
+        rules=tuple(Rule(name, condition) for name, condition in spec.rules.items()),
+        has_header=spec.header,
+        multi_line=spec.multi_line,
+        definition=json.dumps(spec.model_dump(mode="json", by_alias=True, exclude_unset=True)),
+    )
+
+
+def feed_of(definition: str) -> Feed:
+    """The feed of a ``Feed.definition``."""
+    return declared_feed(FeedFile.model_validate_json(definition))
+
+
+def _expression(part: EventPart, of_type: DataType) -> str:
+    """SQL over the raw columns."""
+    kind = of_type.simpleString()
+    if part.sql is not None:
+        return f"try_cast(({part.sql}) AS {kind})"
+    if part.source is None:
+        return f"CAST({_literal(part.value)} AS {kind})"
+    column = f"`{part.source}`"
+    if part.values is not None:
+        cases = " ".join(f"WHEN {_literal(old)} THEN {_literal(new)}" for old, new in part.values.items())
+        other = f"trim({column})" if "otherwise" not in part.model_fields_set else _literal(part.otherwise)
+        return f"try_cast(CASE trim({column}) {cases} ELSE {other} END AS {kind})"
+    if isinstance(of_type, TimestampType):
+        # A time that says its zone means it; any other is the feed's.
+        time = time_of(column)
+        return f"CASE WHEN {column} RLIKE 'Z$' THEN {time} ELSE to_utc_timestamp({time}, $zone) END"
+    return f"try_cast(nullif(trim({column}), '') AS {kind})"
+
+
+def _literal(value: object) -> str:
+    """A value as Spark SQL writes it."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+        return f"'{escaped}'"
+    return str(value).lower() if isinstance(value, bool) else repr(value)

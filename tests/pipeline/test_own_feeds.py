@@ -1,0 +1,111 @@
+"""A shop's own file and the mapping of docs/feeds.md: checked, ingested, mended, and known to the lake."""
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from shelf import stopped_after
+
+from shoal import tools
+from shoal.config import load_config
+from shoal.config.feed_files import feed_given
+from shoal.errors import DataError, GateError
+from shoal.tables import BATCHES, DECLARED_FEEDS, EVENTS, REJECTED_EVENTS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "feeds.md").read_text()
+TOLERANT = ("validate.max_rejected_share=0.5",)
+
+
+@pytest.fixture
+def till(tmp_path):
+    """The two files of the page."""
+    for name, kind in {"till.csv": "csv", "till.yaml": "yaml"}.items():
+        found = re.search(f"```{kind}\n(.*?)```", PAGE, re.DOTALL)
+        assert found is not None
+        (tmp_path / name).write_text(found[1])
+    return tmp_path / "till.yaml", tmp_path / "till.csv"
+
+
+def mended(mapping, old, new):
+    text = mapping.read_text()
+    assert old in text
+    mapping.write_text(text.replace(old, new))
+
+
+def test_the_page_s_own_file_becomes_the_events_that_a_person_reads_in_it(shelf, till):
+    mapping, receipts = till
+
+    shelf.run((str(mapping), receipts), until="validate", sets=TOLERANT)
+
+    found = {(e.order_id, e.item_title): e for e in shelf.read(EVENTS).collect()}
+    assert {key: (e.event_type, e.quantity, e.amount_base, e.user_id) for key, e in found.items()} == {
+        ("R1", "Mug"): ("purchase", 2, Decimal(15), "C1"),
+        ("R1", "Plate"): ("purchase", 1, Decimal(12), "C1"),
+        ("R2", "Mug"): ("purchase", 1, Decimal("7.5"), None),
+        ("R3", "Plate"): ("return", 1, Decimal(12), "C1"),
+    }
+    mug = found["R1", "Mug"]
+    assert mug.event_time.astimezone(UTC) == datetime(2025, 3, 1, 8, 15, tzinfo=UTC), "Berlin is an hour ahead"
+    assert (mug.currency, mug.channel, mug.line_kind, mug.extra) == ("EUR", "store", "goods", {"Till": "2"})
+    assert {tuple(r.reasons) for r in shelf.read(REJECTED_EVENTS).collect()} == {
+        ("event_type is one of its allowed values", "item_id is set for what is done to an item"),
+        ("price is a number",),
+    }
+
+
+def test_the_page_s_check_says_what_the_page_shows(spark, shelf, till):
+    mapping, receipts = till
+
+    report, is_good = tools.checked_feed(shelf.lake, load_config(), str(mapping), str(receipts))
+
+    shown = PAGE.split("$ shoal feed check till.csv --mapping till.yaml\n")[1].split("```")[0].splitlines()
+    parts = [line.replace("till.csv", str(receipts)).rstrip(".") for line in shown if line != "..."]
+    assert len(parts) == 5
+    assert [part for part in parts if part not in report] == []
+    assert not is_good
+
+
+def test_a_mapping_that_is_mended_judges_a_refused_batch_anew(shelf, till):
+    mapping, receipts = till
+    mended(mapping, "kind, values", "title, values")
+    with pytest.raises(GateError, match="event_type is one of its allowed values"):
+        shelf.run((str(mapping), receipts), until="validate", sets=TOLERANT)
+
+    mended(mapping, "title, values", "kind, values")
+    shelf.run((str(mapping), receipts), until="ingest")
+    shelf.run(first="validate", until="validate", retry_refused=True, sets=TOLERANT)
+
+    (batch,) = shelf.read(BATCHES).collect()
+    assert (batch.state, batch.rows_in, batch.rows_accepted, batch.rows_rejected) == ("validated", 6, 4, 2)
+    assert batch.feed_version == feed_given(str(mapping)).version
+    assert shelf.read(DECLARED_FEEDS).count() == 2
+
+
+def test_a_batch_is_judged_by_the_mapping_it_came_with_whatever_became_of_the_file(shelf, till):
+    mapping, receipts = till
+    stopped_after("append bronze.till", shelf, (str(mapping), receipts), until="ingest")
+    version = feed_given(str(mapping)).version
+    mapping.unlink()
+    receipts.unlink()
+    other = receipts.with_name("other.csv")
+    other.write_text("event_type,event_time,item_id\nview,2025-03-01T10:00:00Z,i1\n")
+
+    shelf.run(("shoal", other), until="validate", sets=TOLERANT)
+
+    states = {(b.feed, b.feed_version, b.state, b.rows_in) for b in shelf.read(BATCHES).collect()}
+    assert states == {("till", version, "validated", 6), ("shoal", None, "validated", 1)}
+
+
+def test_sql_that_a_value_breaks_refuses_its_batch_and_no_other(shelf, till):
+    mapping, receipts = till
+    mended(mapping, "abs(try_cast(pieces AS INT))", "12 / (CAST(line AS INT) - 2)")
+    with pytest.raises(DataError, match=r"the SQL of the feed till cannot be carried out.*DIVIDE_BY_ZERO"):
+        shelf.run((str(mapping), receipts), until="validate", sets=TOLERANT)
+    other = receipts.with_name("other.csv")
+    other.write_text("event_type,event_time,item_id\nview,2025-03-01T10:00:00Z,i1\n")
+
+    shelf.run(("shoal", other), until="validate", sets=TOLERANT)
+
+    assert {b.feed: b.state for b in shelf.read(BATCHES).collect()} == {"till": "refused", "shoal": "validated"}

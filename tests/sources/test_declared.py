@@ -1,0 +1,130 @@
+"""A feed declared as data: what it makes, and what is said of one that contradicts itself."""
+
+import pytest
+import yaml
+
+from shoal.config.feed_files import feed_given
+from shoal.errors import ConfigError
+from shoal.feeds import check_sql
+from shoal.sources.declared import feed_of
+
+CLICKS = {
+    "feed": "clicks",
+    "columns": {"at": "time", "kind": None, "who": {"from": "User Id"}, "what": "text", "price": "decimal"},
+    "events": {"event_type": "kind", "event_time": "at", "user_id": "who", "item_id": "what"},
+}
+
+
+@pytest.fixture
+def declared(tmp_path):
+    """``declared(key=value, ...)``: the feed of a file with these keys in place of those of ``CLICKS``."""
+
+    def read(**changes):
+        path = tmp_path / "clicks.yaml"
+        path.write_text(yaml.safe_dump({**CLICKS, **changes}, sort_keys=False))
+        return feed_given(str(path))
+
+    return read
+
+
+def events(**changes):
+    return {**CLICKS["events"], **changes}
+
+
+def test_a_declaration_is_the_same_feed_when_the_lake_gives_it_back(declared):
+    feed = declared(currency="EUR", natural_key=["at", "who"], rules={"a price is set": "unit_price IS NOT NULL"},
+                    events=events(event_type={"from": "kind", "values": {"v": "view"}, "otherwise": None}))  # fmt: skip
+
+    assert feed_of(feed.definition) == feed
+    assert feed.version == feed_of(feed.definition).version
+
+
+def test_short_and_long_forms_are_one_version_and_another_mapping_is_another(declared):
+    long = {"at": {"form": "time"}, "kind": {}, "who": {"from": "User Id"}, "what": {"form": "text"},
+            "price": {"form": "decimal"}}  # fmt: skip
+
+    assert declared(columns=long).version == declared().version
+    assert declared(events=events(item_id="kind")).version != declared().version
+
+
+def test_without_an_id_or_a_key_every_column_tells_events_apart(declared):
+    assert declared().natural_key == ("at", "kind", "who", "what", "price")
+
+
+WRONG = {
+    "columns.Art. Nr: is no plain name; choose another": {"columns": {**CLICKS["columns"], "Art. Nr": "text"}},
+    "columns.raw: is a name that Shoal keeps for itself": {"columns": {**CLICKS["columns"], "raw": "text"}},
+    "columns.what.formats: only a time has formats": {"columns": {**CLICKS["columns"], "what": {"formats": ["y"]}}},
+    "columns: two names differ in case only": {"columns": {**CLICKS["columns"], "AT": "time"}},
+    'columns.what: must be text, integer, decimal or time, got "number"': {
+        "columns": {**CLICKS["columns"], "what": "number"}
+    },
+    "natural_key: whom is no column; there are at, kind": {"natural_key": ["whom"]},
+    "events.event_time: is missing": {"events": {"event_type": "kind"}},
+    "events.event_time: kind must have the form time": {"events": events(event_time="kind")},
+    "events.user: is no column of an event": {"events": events(user="who")},
+    "events.event_id: is no column of an event that a feed can fill; is given apart": {"events": events(event_id="x")},
+    "events.user_id: whom is no column": {"events": events(user_id="whom")},
+    "events.user_id: needs one of from": {"events": events(user_id={"from": "who", "value": "x"})},
+    "events.user_id: needs one of from (a column), value": {"events": events(user_id={})},
+    "events.user_id: values, with otherwise": {"events": events(user_id={"from": "who", "otherwise": "x"})},
+    'events.quantity.value: "one" is no int': {"events": events(quantity={"value": "one"})},
+    "events.event_type: buy is no event type": {"events": events(event_type={"value": "buy"})},
+    "events.user_id: uuid says something else each time": {"events": events(user_id={"sql": "uuid()"})},
+    "rules.new: current_date says something else each time": {"rules": {"new": "event_date < current_date()"}},
+    "rules.rating >= 0: every feed has a rule of that name": {"rules": {"rating >= 0": "rating >= 0"}},
+    "feed: shoal is a feed that is part of Shoal": {"feed": "shoal"},
+    "feed: must be text that matches": {"feed": "My Clicks"},
+    "time_zone: unknown time zone 'Berlin'": {"time_zone": "Berlin"},
+    "currency: must be three capital letters such as EUR": {"currency": "euro"},
+    "colums: unknown setting; did you mean columns?": {"colums": {}},
+    "events.user_id.form: unknown setting; did you mean from?": {"events": events(user_id={"form": "who"})},
+}
+
+
+@pytest.mark.parametrize("said", WRONG)
+def test_what_is_wrong_is_said_with_its_place(declared, said):
+    with pytest.raises(ConfigError) as refused:
+        declared(**WRONG[said])
+
+    assert f"\n  {said}" in str(refused.value)
+
+
+def test_all_that_contradicts_itself_is_said_together(declared):
+    with pytest.raises(ConfigError) as refused:
+        declared(natural_key=["whom"], events=events(user="who", quantity={"value": "one"}), feed="shoal")
+
+    assert len(str(refused.value).splitlines()) == 1 + 4
+
+
+@pytest.mark.parametrize("text", ["", "just text", "feed: [", "feed: a\nfeed: b", "\x00"])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path, text):
+    (tmp_path / "x.yaml").write_text(text)
+
+    with pytest.raises(ConfigError, match=r"x\.yaml"):
+        feed_given(str(tmp_path / "x.yaml"))
+
+
+SQL = {
+    "events.user_id: [UNRESOLVED_COLUMN": {"events": events(user_id={"sql": "whom"})},
+    "events.user_id: [PARSE_SYNTAX_ERROR": {"events": events(user_id={"sql": "concat(who"})},
+    "events.user_id: [UNRESOLVED_ROUTINE": {"events": events(user_id={"sql": "clean(who)"})},
+    "events.user_id: [INVALID_WHERE_CONDITION": {"events": events(user_id={"sql": "max(who)"})},
+    "events.user_id: [UNSUPPORTED_GENERATOR": {"events": events(user_id={"sql": "explode(split(who, ','))"})},
+    "event_id: [UNRESOLVED_COLUMN": {"event_id": "id"},
+    "rules.cheap: [UNRESOLVED_COLUMN": {"rules": {"cheap": "cost < 3"}},
+    "rules.cheap: [DATATYPE_MISMATCH": {"rules": {"cheap": "unit_price + 1"}},
+}
+
+
+@pytest.mark.parametrize("said", SQL)
+def test_sql_that_cannot_be_used_is_said_before_a_row_is_read(spark, declared, said):
+    with pytest.raises(ConfigError) as refused:
+        check_sql(spark, declared(**SQL[said]))
+
+    assert f"\n  {said}" in str(refused.value)
+
+
+def test_good_sql_passes(spark, declared):
+    check_sql(spark, declared(event_id="concat(who, '-', `at`)", rules={"cheap": "unit_price < 3 AND raw.kind != 'x'"},
+                              events=events(unit_price={"sql": "try_cast(price AS DECIMAL(9, 2)) / 100"})))  # fmt: skip
