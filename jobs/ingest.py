@@ -16,6 +16,12 @@ from shoal.sources.readers import UNREADABLE, check_columns, first_line, is_of_t
 
 def ingest(lake: Lake, config: Config, run: Run) -> None:
     """Bring files that are not in the book yet into bronze; first finish what a killed run has begun."""
+    inputs = [*run.inputs, *((given.feed, given.path) for given in config.ingest.inputs)]
+    given = [(feed_given(feed), path) for feed, path in inputs]
+    for feed, _ in given:
+        feeds.check_sql(lake.spark, feed)
+    for feed, _ in given:  # also where nothing is new: refused batches are tried again by the newest
+        feeds.remember(lake, feed, run.started_at)
     book = batches.all_batches(lake)
     if run.retry_refused:
         batches.retry_refused(
@@ -25,15 +31,11 @@ def ingest(lake: Lake, config: Config, run: Run) -> None:
     begun = [batch for batch in book if batch.state == "planned"]
     run.rows = sum(_load(lake, batch).rows_in for batch in begun)
 
-    inputs = [*run.inputs, *((given.feed, given.path) for given in config.ingest.inputs)]
-    found = [(feed_given(feed), path, find_files(lake.spark, path)) for feed, path in inputs]
-    for feed, _, _ in found:
-        feeds.check_sql(lake.spark, feed)
+    found = [(feed, path, find_files(lake.spark, path)) for feed, path in given]
     book = batches.all_batches(lake)
     for feed, _, files in found:
         check_columns(lake.spark, feed, batches.unseen(book, feed, files))
     for feed, path, everything in found:
-        feeds.remember(lake, feed, run.started_at)
         files = batches.unseen(batches.all_batches(lake), feed, everything)  # inputs may overlap
         if not files:
             run.note(f"{feed.name}: nothing new in {path}")

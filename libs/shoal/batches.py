@@ -94,7 +94,8 @@ def plan(lake: Lake, feed: Feed, files: Iterable[SourceFile], now: datetime) -> 
     held_row = lake.insert_new(BATCHES, row)
     held = _batch(held_row, feeds.finder(lake, [held_row])(held_row))
     if held.was_never_read and {file.path for file in held.files} != {file.path for file in planned}:
-        return _update(lake, held, "planned", after=("refused",), files=row["files"], message=None)
+        again = {"files": row["files"], "feed_version": feed.version, "message": None}
+        return replace(_update(lake, held, "planned", after=("refused",), **again), feed=feed)
     return held
 
 

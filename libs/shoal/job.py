@@ -167,9 +167,13 @@ def _check_arguments(stages: Sequence[Stage], arguments: Arguments, config: Conf
     inputs = [*arguments.inputs, *((given.feed, given.path) for given in config.ingest.inputs)]
     if stages[0].name == "ingest" and not inputs:
         problems.append("--feed and --input: nothing to ingest; name a feed and its files, or set ingest.inputs")
-    for feed, path in inputs if stages[0].name == "ingest" else []:
+    declared: dict[str, tuple[str, str | None]] = {}
+    for given, path in inputs if stages[0].name == "ingest" else []:
         try:
-            feed_given(feed)
+            feed = feed_given(given)
+            other, version = declared.setdefault(feed.name, (given, feed.version))
+            if version != feed.version:
+                problems.append(f"--feed: {other} and {given} both declare the feed {feed.name}, each in its own way")
         except ConfigError as error:
             problems.append(f"--feed: {error}")
         if not any(sign in path for sign in "*?[{:") and not os.path.exists(path):

@@ -18,13 +18,16 @@ PAGE = (Path(__file__).parents[2] / "docs" / "feeds.md").read_text()
 TOLERANT = ("validate.max_rejected_share=0.5",)
 
 
+def shown(kind):
+    """The files of one kind that the page shows."""
+    return re.findall(f"```{kind}\n(.*?)```", PAGE, re.DOTALL)
+
+
 @pytest.fixture
 def till(tmp_path):
-    """The two files of the page."""
-    for name, kind in {"till.csv": "csv", "till.yaml": "yaml"}.items():
-        found = re.search(f"```{kind}\n(.*?)```", PAGE, re.DOTALL)
-        assert found is not None
-        (tmp_path / name).write_text(found[1])
+    """The first mapping of the page and its file."""
+    (tmp_path / "till.csv").write_text(shown("csv")[0])
+    (tmp_path / "till.yaml").write_text(shown("yaml")[0])
     return tmp_path / "till.yaml", tmp_path / "till.csv"
 
 
@@ -109,3 +112,19 @@ def test_sql_that_a_value_breaks_refuses_its_batch_and_no_other(shelf, till):
     shelf.run(("shoal", other), until="validate", sets=TOLERANT)
 
     assert {b.feed: b.state for b in shelf.read(BATCHES).collect()} == {"till": "refused", "shoal": "validated"}
+
+
+def test_an_order_with_several_products_is_one_event_for_each(shelf, tmp_path):
+    (tmp_path / "tracked.yaml").write_text(shown("yaml")[1])
+    (tmp_path / "tracked.jsonl").write_text(shown("json")[0])
+
+    shelf.run((str(tmp_path / "tracked.yaml"), tmp_path / "tracked.jsonl"), until="validate")
+
+    assert {(e.event_id, e.event_type, e.order_id, e.item_id, e.quantity, e.amount_base, e.user_id)
+            for e in shelf.read(EVENTS).collect()} == {
+        ("m1/0", "purchase", "R1", "4711", 2, Decimal(15), "C1"),
+        ("m1/1", "purchase", "R1", "4712", 1, Decimal(12), "C1"),
+        ("m2/0", "view", None, "4711", None, None, "C2"),
+    }  # fmt: skip
+    (batch,) = shelf.read(BATCHES).collect()
+    assert (batch.rows_in, batch.rows_accepted) == (3, 3)

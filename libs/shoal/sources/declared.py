@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pyspark.sql.types import BooleanType, DataType, IntegerType, NumericType, StringType, TimestampType
 
 from shoal.sources.feed import Feed, Form, RawColumn, time_of
+from shoal.sources.nested import contradictions
 from shoal.tables import EVENTS, Rule, bronze
 from shoal.tables.vocabulary import EVENT_TYPES
 
@@ -37,7 +38,7 @@ class _Part(BaseModel):
 class RawPart(_Part):
     """A column of the file."""
 
-    source: str | None = Field(None, alias="from", min_length=1, description="its name in the file, if another")
+    source: str | None = Field(None, alias="from", min_length=1, description="its name or path in the file, if another")
     form: Form = Field("text", description="text, integer, decimal or time")
     formats: tuple[str, ...] = Field((), strict=False, description="of a time: patterns to try after ISO 8601")
     optional: bool = Field(False, description="a file may lack it")
@@ -75,6 +76,7 @@ class FeedFile(_Part):
     multi_line: bool = Field(False, description="quoted text of a CSV may hold line breaks")
     time_zone: str = Field("UTC", description="IANA zone of times that say none")
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] | None = Field(None, description="ISO 4217, of every price")
+    explode: str | None = Field(None, pattern=r"^[^\[\]]+$", description="array whose every element makes a row")
     columns: dict[str, RawPart] = Field(min_length=1, description="the columns of the file that are used")
     event_id: str | None = Field(None, min_length=1, description="SQL for the shop's own id of an event")
     natural_key: tuple[str, ...] | None = Field(
@@ -102,8 +104,12 @@ def problems(spec: FeedFile) -> Iterator[str]:
         if is_taken or not _COLUMN.fullmatch(name):
             wrong = "is a name that Shoal keeps for itself" if is_taken else "is no plain name"
             yield f"columns.{name}: {wrong}; choose another and add `from: {json.dumps(column.source or name)}`"
+        if column.source is not None and not spec.header:
+            yield f"columns.{name}.from: without a header the file has no names; its columns are taken in their order"
         if column.formats and column.form != "time":
             yield f"columns.{name}.formats: only a time has formats; this column is {column.form}"
+    for wrong in contradictions([c.source or name for name, c in spec.columns.items()], spec.explode):
+        yield f"columns: {wrong}"
     if len({name.lower() for name in spec.columns}) < len(spec.columns):
         yield "columns: two names differ in case only"
     for name in spec.natural_key or ():
@@ -186,6 +192,7 @@ def declared_feed(spec: FeedFile) -> Feed:
         rules=tuple(Rule(name, condition) for name, condition in spec.rules.items()),
         has_header=spec.header,
         multi_line=spec.multi_line,
+        explode=spec.explode,
         definition=json.dumps(spec.model_dump(mode="json", by_alias=True, exclude_unset=True)),
     )
 

@@ -19,7 +19,7 @@ class RawColumn:
     doc: str
     required: bool = True  # a file without it is refused
     time_formats: tuple[str, ...] = ()  # tried in order, after ISO 8601
-    source: str | None = None  # its name in the file, where that is another
+    source: str | None = None  # its name in the file, where that is another, or its path
 
     @property
     def file_name(self) -> str:
@@ -47,6 +47,7 @@ class Feed:
     rules: tuple[Rule, ...] = ()  # beside those of silver.events; raw columns as raw.<name>
     has_header: bool = True  # False: every line of a CSV is a row, its columns in the declared order
     multi_line: bool = False  # quoted text may hold line breaks: files are then read whole, by one task each
+    explode: str | None = None  # path of an array whose every element makes a row
     definition: str | None = None  # the declaration it was made from, as JSON; None: it is part of Shoal
 
     @property

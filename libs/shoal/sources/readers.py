@@ -15,6 +15,7 @@ from shoal.errors import DataError, bulleted
 from shoal.frames import few_rows
 from shoal.sources.feed import Feed, RawColumn
 from shoal.sources.listing import SourceFile
+from shoal.sources.nested import nested_paths, said_once, tops, unnested
 from shoal.sources.text_form import text_form
 
 UNREADABLE = (PySparkException, Py4JJavaError)  # Spark's own exceptions reach Python in either form
@@ -36,7 +37,7 @@ def check_columns(spark: SparkSession, feed: Feed, files: Sequence[SourceFile]) 
         except (*UNREADABLE, ValueError) as error:
             problems.append(f"{file.path}: cannot be read as {file.format}: {first_line(error)}")
             continue
-        missing = [c.file_name for c in feed.columns if c.required and c.file_name not in found]
+        missing = _missing(feed, found)
         taken = [name for name in found if _is_taken(name)] if file.format != "json" else []
         if taken:
             problems.append(
@@ -47,6 +48,13 @@ def check_columns(spark: SparkSession, feed: Feed, files: Sequence[SourceFile]) 
             problems.append(f"{file.path}: lacks {', '.join(missing)}; it has {has}")
     if problems:
         raise DataError(bulleted(f"cannot ingest as {feed.name}:", problems))
+
+
+def _missing(feed: Feed, found: Sequence[str]) -> list[str]:
+    """The columns that a file lacks: required ones, or those that would hold what is required."""
+    holds = {name: path.top for name, path in nested_paths(feed).items()}
+    names = [c.file_name for c in feed.columns if c.required and c.file_name not in found]
+    return [*dict.fromkeys(holds.get(name, name) for name in names if holds.get(name) not in found)]
 
 
 def raw_rows(spark: SparkSession, feed: Feed, files: Sequence[SourceFile], batch_id: str) -> DataFrame:
@@ -117,7 +125,7 @@ def _json_rows(spark: SparkSession, feed: Feed, paths: list[str]) -> DataFrame:
         "_shoal_malformed",
         "_shoal_block",
         "_shoal_position",
-        *(F.col("_shoal_row").getItem(name).alias(name) for name in known),
+        *(F.col("_shoal_row").getItem(name).alias(name) for name in dict.fromkeys([*known, *tops(feed)])),
     )
     others = F.map_filter(F.coalesce("_shoal_row", _empty_map()), lambda name, _: ~name.isin(known))
     extra = F.transform_values(others, lambda _, value: text_form(value, _EXTRA))
@@ -196,6 +204,7 @@ def _empty_map() -> Column:
 def _as_bronze(
     feed: Feed, rows: DataFrame, extra: Column, malformed: Column, file: Column, position: Column
 ) -> DataFrame:
+    rows, extra = unnested(feed, rows), said_once(feed, extra)
     types = {field.name: field.dataType for field in rows.schema}
     return rows.select(
         *(
