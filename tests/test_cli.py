@@ -41,6 +41,7 @@ def test_help_and_settings_start_neither_spark_nor_gx(arguments):
     ("arguments", "said"),
     [
         (["pipeline", "--feed", "shoal", "--input", FILE, "--as-of", "2011-13-10"], "'2011-13-10' is no date"),
+        (["pipeline", "--feed", "shoal", "--input", FILE, "--as-of", "20111210"], "'20111210' is no date"),
         (["pipeline", "--feed", "shoal", "--input", FILE], "--as-of: required from features on"),
         (["pipeline", "--feed", "shoal", "--input", "nowhere.csv", "--until", "ingest"], "nowhere.csv does not exist"),
         (["pipeline", "--feed", "shoal", "--feed", "shoal", "--input", FILE], "2 --feed and 1 --input"),
@@ -70,6 +71,31 @@ def test_all_problems_are_named_at_once():
 
     assert ran.exit_code == 2
     for said in ("--as-of", "unknown feed 'nope'", "nowhere.csv does not exist"):
+        assert said in ran.stderr
+
+
+def test_two_declarations_of_one_feed_are_refused(tmp_path):
+    for name, item in {"a.yaml": "x", "b.yaml": "y"}.items():
+        (tmp_path / name).write_text(
+            "feed: till\ncolumns: {at: time, x: text, y: text}\n"
+            f"events: {{event_type: {{value: view}}, event_time: at, item_id: {item}}}\n"
+        )
+    given = [part for name in ("a.yaml", "b.yaml") for part in ("--feed", str(tmp_path / name), "--input", FILE)]
+
+    ran = shoal("ingest", *given)
+
+    assert ran.exit_code == 2
+    assert "b.yaml both declare the feed till, each in its own way" in ran.stderr
+
+
+def test_a_declaration_that_is_not_there_or_wrong_is_told_with_the_rest(tmp_path):
+    (tmp_path / "wrong.yaml").write_text("feed: till\n")
+
+    ran = shoal("ingest", "--feed", "nowhere.yaml", "--input", FILE, "--feed", str(tmp_path / "wrong.yaml"),
+                "--input", "nowhere.csv")  # fmt: skip
+
+    assert ran.exit_code == 2
+    for said in ("nowhere.yaml: no such file", "columns: is missing", "events: is missing", "nowhere.csv does not"):
         assert said in ran.stderr
 
 

@@ -227,6 +227,7 @@ def _ship_shoal(spark: "SparkSession") -> None:
     if (spark.conf.get("spark.master", "local") or "").startswith("local[") or not hasattr(spark, "_jvm"):
         return
     folder = Path(tempfile.mkdtemp(prefix="shoal-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # executors fetch it for as long as this process lives
     spark.sparkContext.addPyFile(str(_zip_of_shoal(folder)))
 
 
