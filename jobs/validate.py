@@ -16,8 +16,8 @@ from shoal.quality import gate
 from shoal.quality.gate import Verdict
 from shoal.quality.rows import reasons
 from shoal.runs import Run
-from shoal.sources.mapping import OF_A_VALUE, candidate_events, row_rules
-from shoal.sources.readers import first_line
+from shoal.sources.mapping import candidate_events, row_rules
+from shoal.sources.readers import OF_A_VALUE, first_line
 from shoal.tables import EVENTS, QUALITY
 from shoal.transforms import contest
 

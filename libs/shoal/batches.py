@@ -64,9 +64,14 @@ def all_batches(lake: Lake) -> list[Batch]:
 def unseen(batches: Iterable[Batch], feed: Feed, files: Iterable[SourceFile]) -> list[SourceFile]:
     """The files whose content this feed has not brought yet; of files with the same content the first.
 
-    What was refused before it was read has brought nothing: its files may come again, in better company.
+    What was refused before it was read has brought nothing: its files may come again, in better company. So may those
+    of a refused batch that was read by a declaration which makes other rows of a file.
     """
-    brought = (batch for batch in batches if batch.feed.name == feed.name and not batch.was_never_read)
+    brought = (
+        batch for batch in batches
+        if batch.feed.name == feed.name and not batch.was_never_read
+        and not (batch.state == "refused" and batch.feed.reading != feed.reading)
+    )  # fmt: skip
     seen = {file.sha256 for batch in brought for file in batch.files}
     fresh: dict[str, SourceFile] = {}
     for file in files:
@@ -81,7 +86,8 @@ def plan(lake: Lake, feed: Feed, files: Iterable[SourceFile], now: datetime) -> 
     A batch that was refused before it was read stays so, unless its files lie elsewhere now.
     """
     planned = tuple(sorted(files, key=lambda file: file.sha256))
-    text = "\n".join([feed.name, *(file.sha256 for file in planned)])
+    reading = [] if feed.reading is None else [feed.reading]
+    text = "\n".join([feed.name, *reading, *(file.sha256 for file in planned)])
     batch_id = f"{feed.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     row = {
         "batch_id": batch_id,
@@ -127,12 +133,17 @@ def mark_validated(lake: Lake, claim: Claim, counts: Mapping[str, int], touched_
 
 
 def retry_refused(lake: Lake, batches: Iterable[Batch]) -> None:
-    """Put refused batches back to where they can be judged, or read, again: by the newest version of their feed."""
+    """Put refused batches back to where they can be judged, or read, again: by the newest version of their feed.
+
+    Rows that the newest version would read otherwise stay refused: their files may come again.
+    """
     refused = [batch for batch in batches if batch.state == "refused"]
     newest = feeds.newest(lake) if any(batch.feed.version for batch in refused) else {}
     for batch in refused:
         state = "planned" if batch.row["rows_in"] is None else "ingested"
         feed = newest.get(batch.feed.name, batch.feed)
+        if state == "ingested" and feed.reading != batch.feed.reading:
+            continue
         _update(lake, batch, state, after=("refused",), message=None, feed_version=feed.version)
 
 

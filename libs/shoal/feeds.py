@@ -3,21 +3,24 @@
 A batch is judged by the declaration it was planned with, whoever finishes it and whatever was declared since.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from pyspark.errors import AnalysisException
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import StringType, StructField, StructType
 
-from shoal.errors import ConfigError, bulleted
+from shoal.errors import ConfigError, SchemaError, bulleted
 from shoal.frames import few_rows
 from shoal.lake import Lake
 from shoal.sources import Feed, feed_named
 from shoal.sources.declared import feed_of
-from shoal.sources.mapping import Shop, candidate_events, filled
-from shoal.tables import DECLARED_FEEDS
+from shoal.sources.mapping import Shop, candidate_events, filled, row_rules
+from shoal.sources.nested import nested_paths, tops, unnested
+from shoal.tables import DECLARED_FEEDS, EVENTS
 
 _MOST_PROBLEMS = 40
 
@@ -26,10 +29,27 @@ def remember(lake: Lake, feed: Feed, now: datetime) -> None:
     """Keep a declaration, and give the feed's bronze table the columns that it adds; a feed of Shoal's needs none."""
     if feed.version is None or newest(lake).get(feed.name) == feed:
         return
-    if lake.exists(feed.table):
-        lake.add_columns(feed.table)
+    _refuse_other_case(lake, feed)
     row = {"feed": feed.name, "version": feed.version, "definition": feed.definition, "given_at": now}
     lake.merge(DECLARED_FEEDS, lake.frame(DECLARED_FEEDS, [row]))
+
+
+def make_room(lake: Lake, feed: Feed) -> None:
+    """Give the bronze table of a declared feed the columns of this version, and of the newest."""
+    if feed.version is None:
+        return
+    lake.create(feed.table)
+    for version in (feed, newest(lake)[feed.name]):
+        lake.add_columns(version.table)
+
+
+def _refuse_other_case(lake: Lake, feed: Feed) -> None:
+    """Spark takes names that differ in case only for one."""
+    there = {name.lower(): name for name in lake.columns_of(feed.table)}
+    twins = [(there[c.name.lower()], c.name) for c in feed.columns if there.get(c.name.lower(), c.name) != c.name]
+    if twins:
+        said = (f"columns.{new}: {feed.table.name} has {old} since earlier; keep that name" for old, new in twins)
+        raise ConfigError(bulleted(f"the feed {feed.name} cannot be used:", said))
 
 
 def newest(lake: Lake) -> dict[str, Feed]:
@@ -60,11 +80,13 @@ def check_sql(spark: SparkSession, feed: Feed) -> None:
     """
     if feed.definition is None:
         return
+    formats = _wrong_formats(spark, feed)
     raw, shop = few_rows(spark, feed.table.schema, []), Shop(feed.time_zone or "UTC", feed.currency)
     of_events = {f"events.{name}": f"({sql}) IS NOT NULL" for name, sql in feed.mapping.items()}
     if feed.event_id is not None:
         of_events["event_id"] = f"({feed.event_id}) IS NOT NULL"
-    wrong = _wrong(raw, {at: filled(sql, feed, shop) for at, sql in of_events.items()})
+    wrong = [*formats, *_wrong_paths(spark, feed), *_wrong_names(feed, shop)]
+    wrong += _wrong(raw, {at: filled(sql, feed, shop) for at, sql in of_events.items()})
     if not wrong:
         events = candidate_events(raw, feed, shop, duplicate_lines="keep")
         wrong = _wrong(events, {f"rules.{rule.name}": rule.condition for rule in feed.rules})
@@ -81,9 +103,50 @@ def _wrong(rows: DataFrame, conditions: Mapping[str, str]) -> list[str]:
     for at, condition in conditions.items():
         try:
             kept: Any = rows.where(F.expr(condition))
-        except AnalysisException as error:
-            problems.append(f"{at}: {str(error).split('SQLSTATE')[0].strip().rstrip('.').splitlines()[0]}")
+        except PySparkException as error:
+            problems.append(f"{at}: {_said(error)}")
             continue
         if not kept._jdf.queryExecution().analyzed().deterministic():
             problems.append(f"{at}: says something else each time; the same rows must always make the same events")
     return problems
+
+
+def _wrong_formats(spark: SparkSession, feed: Feed) -> list[str]:
+    """Patterns that Spark cannot use: it says so at the first value, which would be in the midst of a batch."""
+    problems = []
+    for column in feed.columns:
+        for pattern in column.time_formats:
+            try:
+                read = F.try_to_timestamp(F.lit("2025-03-01 10:00"), F.lit(pattern))
+                few_rows(spark, "one int", [(1,)]).select(read).collect()
+            except PySparkException as error:
+                hint = "; days are dd and years yyyy" if re.search("[DY]", pattern) else ""
+                problems.append(f"columns.{column.name}.formats: {pattern} is no pattern{hint} ({_said(error)})")
+    return problems
+
+
+def _wrong_paths(spark: SparkSession, feed: Feed) -> list[str]:
+    nested = nested_paths(feed)
+    names = dict.fromkeys([*(c.file_name for c in feed.columns if c.file_name not in nested), *tops(feed)])
+    schema = StructType([StructField(name, StringType()) for name in names])
+    try:
+        unnested(feed, few_rows(spark, schema, []))
+    except PySparkException as error:
+        return [f"columns: {_said(error)}"]
+    return []
+
+
+def _wrong_names(feed: Feed, shop: Shop) -> list[str]:
+    """Rules under the name of another expectation, with which they would be mistaken."""
+    from shoal.quality.suites import suite_of  # heavy, and only feeds of one's own need it here
+
+    extra = [rule for rule in row_rules(feed, shop) if rule not in EVENTS.row_rules]
+    try:
+        suite_of(EVENTS, tolerance=0, extra=extra)
+    except SchemaError as error:
+        return [f"rules: {problem}; choose another name" for problem in error.problems]
+    return []
+
+
+def _said(error: PySparkException) -> str:
+    return str(error).split("SQLSTATE")[0].strip().rstrip(".").splitlines()[0]

@@ -75,6 +75,10 @@ class Lake:
             return self.spark.catalog.tableExists(self.name_of(table))
         return DeltaTable.isDeltaTable(self.spark, self.path_of(table))
 
+    def columns_of(self, table: Table) -> list[str]:
+        """The columns that a table has, which may be fewer or more than are declared; none where there is no table."""
+        return [*self._delta(table).toDF().columns] if self.exists(table) else []
+
     def version(self, table: Table) -> int | None:
         """Latest version; null where the table does not exist."""
         if not self.exists(table):
@@ -210,16 +214,20 @@ class Lake:
     def add_columns(self, table: Table) -> None:
         """Give a table the declared columns that it lacks; rows that stand keep null in them."""
 
-        def write() -> None:
-            there = {column.name for column in self._delta(table).toDF().schema}
-            added = [column for column in table.columns if column.name not in there]
-            if added:
-                columns = ", ".join(
-                    f"`{c.name}` {c.type.simpleString()} COMMENT '{c.doc.replace(chr(39), chr(39) * 2)}'" for c in added
-                )
-                self.spark.sql(f"ALTER TABLE {self.name_of(table)} ADD COLUMNS ({columns})")
+        def added() -> list[str]:
+            there = {*self.columns_of(table)}
+            return [
+                f"`{c.name}` {c.type.simpleString()} COMMENT {_literal(c.doc)}"
+                for c in table.columns
+                if c.name not in there
+            ]
 
-        self._commit(table, "add columns", write)
+        def write() -> None:
+            if columns := added():
+                self.spark.sql(f"ALTER TABLE {self.name_of(table)} ADD COLUMNS ({', '.join(columns)})")
+
+        if added():
+            self._commit(table, "add columns", write)
 
     def insert_new(self, table: Table, row: Mapping[str, Any]) -> Row:
         """Add one row unless its key is taken; returns the row that holds the key afterwards.
@@ -343,3 +351,9 @@ class Lake:
 def _statistics(table: Table) -> dict[str, str]:
     """No least and greatest values of personal columns in the log, where an erasure would not reach them."""
     return {"delta.dataSkippingStatsColumns": ",".join(table.statistics_columns)}
+
+
+def _literal(text: str) -> str:
+    """``text`` as a Spark SQL string."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

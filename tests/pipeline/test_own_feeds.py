@@ -86,6 +86,41 @@ def test_a_mapping_that_is_mended_judges_a_refused_batch_anew(shelf, till):
     assert shelf.read(DECLARED_FEEDS).count() == 2
 
 
+def test_a_mapping_that_reads_the_file_otherwise_reads_it_anew(shelf, till):
+    mapping, receipts = till
+    mended(mapping, 'formats: ["dd.MM.yyyy HH:mm"]', "doc: when")
+    with pytest.raises(GateError, match="at is a time"):
+        shelf.run((str(mapping), receipts), until="validate", sets=TOLERANT)
+
+    mended(mapping, "doc: when", 'formats: ["dd.MM.yyyy HH:mm"]')
+    shelf.run((str(mapping), receipts), until="validate", retry_refused=True, sets=TOLERANT)
+    shelf.run((str(mapping), receipts), until="validate", retry_refused=True, sets=TOLERANT)
+
+    assert sorted((b.state, b.rows_accepted) for b in shelf.read(BATCHES).collect()) == [
+        ("refused", None), ("validated", 4),
+    ]  # fmt: skip
+
+
+def test_a_version_with_more_columns_finds_room_also_where_an_earlier_one_makes_the_table(shelf, till):
+    """The first version is planned and killed before its rows are in; the second one adds a column."""
+    mapping, receipts = till
+    stopped_after("merge ops.batches", shelf, (str(mapping), receipts), until="ingest")
+    assert not shelf.lake.exists(feed_given(str(mapping)).table)
+    more = receipts.with_name("more.csv")
+    more.write_text(receipts.read_text().replace("\nR", "\nS"))
+    mended(mapping, "  customer: {from: Customer}", "  customer: {from: Customer}\n  till: {from: Till}")
+    mended(mapping, "channel: {value: store}", "channel: till")
+
+    shelf.run((str(mapping), more), until="validate", sets=TOLERANT)
+
+    found = {(b.state, b.rows_accepted) for b in shelf.read(BATCHES).collect()}
+    assert found == {("validated", 4)}
+    assert {(e.order_id[0], e.channel in ("1", "2")) for e in shelf.read(EVENTS).collect()} == {
+        ("R", False),
+        ("S", True),
+    }
+
+
 def test_a_batch_is_judged_by_the_mapping_it_came_with_whatever_became_of_the_file(shelf, till):
     mapping, receipts = till
     stopped_after("append bronze.till", shelf, (str(mapping), receipts), until="ingest")

@@ -73,6 +73,17 @@ WRONG = {
     "events.user_id: uuid says something else each time": {"events": events(user_id={"sql": "uuid()"})},
     "rules.new: current_date says something else each time": {"rules": {"new": "event_date < current_date()"}},
     "rules.rating >= 0: every feed has a rule of that name": {"rules": {"rating >= 0": "rating >= 0"}},
+    "events.user_id: needs one of from (a column), value (a constant) and sql": {
+        "events": events(user_id={"from": None})
+    },
+    "events.quantity.value: 99999999999 is no int": {"events": events(quantity={"value": 99_999_999_999})},
+    "events.user_id: unix_timestamp says": {"events": events(user_id={"sql": "unix_timestamp() - 1"})},
+    "events.user_id: date 'today' says": {"events": events(user_id={"sql": "date 'today'"})},
+    "events.user_id: may speak of its own row only": {"events": events(user_id={"sql": "(SELECT max(x) FROM t)"})},
+    "columns.currency: says the currency of unit_price, and nothing reads it": {
+        "columns": {**CLICKS["columns"], "currency": "text"},
+        "events": events(unit_price="price"),
+    },
     "feed: shoal is a feed that is part of Shoal": {"feed": "shoal"},
     "feed: must be text that matches": {"feed": "My Clicks"},
     "time_zone: unknown time zone 'Berlin'": {"time_zone": "Berlin"},
@@ -105,12 +116,24 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path, text):
         feed_given(str(tmp_path / "x.yaml"))
 
 
+@pytest.mark.parametrize("sql", ["CASE WHEN kind = 'buy now' THEN who END", "concat(who, 'uuid')", "`kind`"])
+def test_words_in_quotes_are_no_functions(declared, sql):
+    assert declared(events=events(user_id={"sql": sql})).mapping["user_id"] == f"try_cast(({sql}) AS string)"
+
+
 SQL = {
     "events.user_id: [UNRESOLVED_COLUMN": {"events": events(user_id={"sql": "whom"})},
     "events.user_id: [PARSE_SYNTAX_ERROR": {"events": events(user_id={"sql": "concat(who"})},
     "events.user_id: [UNRESOLVED_ROUTINE": {"events": events(user_id={"sql": "clean(who)"})},
     "events.user_id: [INVALID_WHERE_CONDITION": {"events": events(user_id={"sql": "max(who)"})},
     "events.user_id: [UNSUPPORTED_GENERATOR": {"events": events(user_id={"sql": "explode(split(who, ','))"})},
+    "events.user_id: [DECIMAL_PRECISION": {"events": events(user_id={"sql": "CAST(who AS DECIMAL(40, 2))"})},
+    "columns.at.formats: DD.MM.YYYY is no pattern; days are dd and years yyyy": {
+        "columns": {**CLICKS["columns"], "at": {"form": "time", "formats": ["DD.MM.YYYY"]}}
+    },
+    "rules: two expectations are named 'price is a number'; choose another name": {
+        "rules": {"price is a number": "unit_price > 0"}
+    },
     "event_id: [UNRESOLVED_COLUMN": {"event_id": "id"},
     "rules.cheap: [UNRESOLVED_COLUMN": {"rules": {"cheap": "cost < 3"}},
     "rules.cheap: [DATATYPE_MISMATCH": {"rules": {"cheap": "unit_price + 1"}},

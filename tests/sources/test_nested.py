@@ -126,7 +126,10 @@ def test_an_array_of_plain_values(read, tmp_path):
 
 
 def test_a_file_that_lacks_what_would_hold_a_value_is_refused(read, tmp_path):
-    with pytest.raises(DataError, match="lacks properties; it has event, messageId, timestamp"):
+    with pytest.raises(
+        DataError,
+        match=r"lacks properties.order_id, properties.products\[\].sku, .* it has event, messageId, timestamp",
+    ):
         read(lines(tmp_path / "a.jsonl", {key: BARE[key] for key in ("messageId", "timestamp", "event")}))
 
 
@@ -134,7 +137,12 @@ def test_a_file_that_lacks_what_would_hold_a_value_is_refused(read, tmp_path):
     ("source", "said"),
     [
         ("products[].sku", "lies in the elements of products; this feed explodes properties.products"),
-        ("properties.products[", "is no path"),
+        ("properties.products[].", "is no path"),
+        ("properties.products", "is exploded; it cannot be taken as one value too"),
+        (
+            "properties.products[].variant",
+            "properties.products[].variant is taken as one value; properties.products[].var",
+        ),
         ("properties.products[#].sku", "is no path"),
         ("properties.products[]", "is the whole element; it cannot stand beside fields of it"),
         ("context.place", "context.place is taken as one value; context.place.city cannot be taken out of it too"),

@@ -1,5 +1,6 @@
 """Feeds as they are asked for: by the name of one that is part of Shoal, or as a file that declares one."""
 
+import json
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -43,4 +44,9 @@ def declared_in(path: Path) -> Feed:
             found.append(f"feed: {spec.feed} is a feed that is part of Shoal; choose another name")
     if found or spec is None:
         raise ConfigError(bulleted(f"{path} declares no feed that can be used:", found, _MOST_PROBLEMS))
-    return declared_feed(spec)
+    feed = declared_feed(spec)
+    try:
+        json.dumps(spec.model_dump(mode="json"), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"{path} holds an escape such as \\ud800 that is no character; take it out") from None
+    return feed

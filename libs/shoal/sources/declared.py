@@ -6,6 +6,7 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Any
 from zoneinfo import available_timezones
 
@@ -25,10 +26,15 @@ _NAME = "^[a-z][a-z0-9_]*$"
 _COLUMN = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 # The same rows must make the same events tomorrow.
 _OF_THE_MOMENT = re.compile(
-    r"\b(now|current_timestamp|current_date|localtimestamp|curdate|unix_timestamp\s*\(\s*\)|rand|randn|random|uuid|"
-    r"shuffle|monotonically_increasing_id|spark_partition_id|input_file_name)\b",
+    r"\b(current_timestamp|current_date|current_time|localtimestamp|curdate|now(?=\s*\()|unix_timestamp(?=\s*\(\s*\))|"
+    r"(?:rand|randn|random|uuid|shuffle|monotonically_increasing_id|spark_partition_id|input_file_name)(?=\s*\()|select|"
+    r"(?:timestamp|timestamp_ntz|timestamp_ltz|date)\s*'\s*(?:now|today|tomorrow|yesterday)\s*')",
     re.IGNORECASE,
 )
+_STRING = re.compile(r"'(?:[^'\\]|\\.)*'")
+
+
+_MOST_MONEY = 10.0**12  # 18 digits, 6 of them after the point
 
 
 class _Part(BaseModel):
@@ -92,7 +98,7 @@ class FeedFile(_Part):
     @field_validator("time_zone")
     @classmethod
     def _known(cls, zone: str) -> str:
-        if zone not in available_timezones():
+        if zone not in available_timezones() - {"Factory", "localtime", "posixrules"}:
             raise ValueError(f"unknown time zone {zone!r}; write it like Europe/London")
         return zone
 
@@ -122,6 +128,10 @@ def problems(spec: FeedFile) -> Iterator[str]:
         yield from _problems_of(name, part, spec)
     for name, text in [("event_id", spec.event_id or ""), *((f"rules.{n}", t) for n, t in spec.rules.items())]:
         yield from _of_the_moment(name, text)
+    if "unit_price" in spec.events and not spec.currency and "currency" not in spec.events:
+        for name in spec.columns:
+            if name.lower() == "currency":
+                yield f"columns.{name}: says the currency of unit_price, and nothing reads it; add events.currency"
     for name in spec.rules:
         if name in {rule.name for rule in EVENTS.row_rules}:
             yield f"rules.{name}: every feed has a rule of that name; choose another"
@@ -133,7 +143,7 @@ def _problems_of(name: str, part: EventPart, spec: FeedFile) -> Iterator[str]:
         known = "is given apart, beside columns" if name == "event_id" else f"there are {', '.join(MAPPED)}"
         yield f"{at}: is no column of an event that a feed can fill; {known}"
         return
-    if len(given & {"source", "value", "sql"}) != 1:
+    if (part.source is not None) + (part.sql is not None) + ("value" in given) != 1:
         yield f"{at}: needs one of from (a column), value (a constant) and sql"
     elif part.source is not None and part.source not in spec.columns:
         yield f"{at}: {part.source} is no column; there are {', '.join(spec.columns)}"
@@ -152,7 +162,12 @@ def _problems_of(name: str, part: EventPart, spec: FeedFile) -> Iterator[str]:
 
 
 def _of_the_moment(at: str, sql: str) -> Iterator[str]:
-    if found := _OF_THE_MOMENT.search(sql):
+    # Text in quotes says nothing, but for what makes a time of it.
+    plain = _STRING.sub(lambda text: text[0] if text[0][1:-1].strip().isalpha() else "''", sql)
+    found = _OF_THE_MOMENT.search(plain)
+    if found and found[0].lower() == "select":
+        yield f"{at}: may speak of its own row only, not SELECT from a table"
+    elif found:
         yield f"{at}: {found[0]} says something else each time; the same rows must always make the same events"
 
 
@@ -161,9 +176,9 @@ def _fits(value: object, of_type: DataType) -> bool:
         case BooleanType():
             return isinstance(value, bool)
         case IntegerType():
-            return isinstance(value, int) and not isinstance(value, bool)
+            return isinstance(value, int) and not isinstance(value, bool) and -(2**31) <= value < 2**31
         case NumericType():
-            return isinstance(value, int | float) and not isinstance(value, bool)
+            return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _MOST_MONEY
         case StringType():
             return isinstance(value, str)
         case _:
@@ -199,7 +214,7 @@ def declared_feed(spec: FeedFile) -> Feed:
 
 def feed_of(definition: str) -> Feed:
     """The feed of a ``Feed.definition``."""
-    return declared_feed(FeedFile.model_validate_json(definition))
+    return replace(declared_feed(FeedFile.model_validate_json(definition)), definition=definition)
 
 
 def _expression(part: EventPart, of_type: DataType) -> str:

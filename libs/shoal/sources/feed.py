@@ -61,6 +61,15 @@ class Feed:
         return None if self.definition is None else hashlib.sha256(self.definition.encode()).hexdigest()[:12]
 
     @property
+    def reading(self) -> str | None:
+        """Tells apart what declarations of one feed make of a file, before any mapping; None as for ``version``."""
+        if self.definition is None:
+            return None
+        columns = [(c.name, c.form, c.time_formats, c.file_name) for c in self.columns]
+        said = repr((columns, self.explode, self.has_header, self.multi_line))
+        return hashlib.sha256(said.encode()).hexdigest()[:12]
+
+    @property
     def row_rules(self) -> list[Rule]:
         """The feed's own rules, and that each raw value has the form its column declares."""
         values = ", ".join(f"raw.`{column.name}`" for column in self.columns)

@@ -4,13 +4,6 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from pyspark.errors import (
-    ArithmeticException,
-    ArrayIndexOutOfBoundsException,
-    DateTimeException,
-    NumberFormatException,
-    SparkRuntimeException,
-)
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import TimestampType
@@ -20,14 +13,6 @@ from shoal.tables import EVENTS, Rule
 from shoal.tables import Column as Declared
 from shoal.tables.vocabulary import MONEY
 
-# What Spark raises where an expression cannot take a value: no retry will help.
-OF_A_VALUE = (
-    ArithmeticException,
-    ArrayIndexOutOfBoundsException,
-    DateTimeException,
-    NumberFormatException,
-    SparkRuntimeException,
-)
 # Given by ingest and validate themselves, so that no row can break a rule about them.
 GIVEN = {"event_id", "event_date", "delivered_at", "is_deleted", "source", "batch_id", "content_hash"}
 _SEPARATOR = "\x1f"
@@ -90,7 +75,10 @@ def row_rules(feed: Feed, shop: Shop) -> list[Rule]:
 
 def currency_of(feed: Feed) -> Column:
     """What each raw row itself names as its currency; null where it names none."""
-    if "currency" not in {column.name for column in feed.columns}:
+    said = feed.mapping.get("currency", "$currency")
+    if feed.definition is not None and "$currency" not in said:
+        return F.upper(F.trim(F.expr(filled(said, feed, Shop(feed.time_zone or "UTC", None)))))
+    if feed.definition is not None or "currency" not in {column.name for column in feed.columns}:
         return F.lit(None).cast("string")
     return F.upper(F.trim("currency"))
 
@@ -126,7 +114,11 @@ def _event_id(feed: Feed, duplicate_lines: Literal["keep", "drop"]) -> Column:
     key = [F.coalesce(F.col(f"`{name}`"), F.lit("\x00")) for name in feed.natural_key]
     if feed.repeats_are_real and duplicate_lines == "keep":
         alike = Window.partitionBy("source_file", *(F.col(f"`{n}`") for n in feed.natural_key), "malformed")
-        ordinal = (F.row_number().over(alike.orderBy("position")) - 1).cast("string")
+        # The elements of one list share their position.
+        within = (
+            [F.to_json(F.struct(*(f"`{c.name}`" for c in feed.columns))), F.to_json("extra")] if feed.explode else []
+        )
+        ordinal = (F.row_number().over(alike.orderBy("position", *within)) - 1).cast("string")
     else:
         ordinal = F.lit("")
     text = F.concat_ws(_SEPARATOR, F.lit(feed.name), *key, F.coalesce("malformed", F.lit("")), ordinal)

@@ -62,7 +62,7 @@ def contradictions(sources: Iterable[str], explode: str | None) -> Iterator[str]
     """What is wrong with these paths together."""
     paths = {source: path for source in sources if (path := path_of(source))}
     for source in sources:
-        if ("[" in source or "]" in source) and source not in paths:
+        if ("[]" in source or "[#]" in source) and source not in paths:
             yield f"{source} is no path; write it like products[].sku, products[] or products[#]"
     for source, path in paths.items():
         if path.of_element and ".".join(path.outer) != explode:
@@ -71,13 +71,18 @@ def contradictions(sources: Iterable[str], explode: str | None) -> Iterator[str]
     inner = {path.inner for path in paths.values() if path.of_element and not path.is_place}
     if () in inner and len(inner) > 1:
         yield f"{explode}[] is the whole element; it cannot stand beside fields of it"
-    outer = {path.outer for path in paths.values() if not path.of_element} | (
-        {(*explode.split("."),)} if explode else set()
-    )
-    for longer in [*outer, *inner]:
-        for shorter in outer if longer in outer else inner:
-            if len(shorter) > 1 and longer != shorter and longer[: len(shorter)] == shorter:
-                yield f"{'.'.join(shorter)} is taken as one value; {'.'.join(longer)} cannot be taken out of it too"
+    exploded = (*explode.split("."),) if explode else None
+    outer = {path.outer for path in paths.values() if not path.of_element and len(path.outer) > 1}
+    if exploded in outer:
+        yield f"{explode} is exploded; it cannot be taken as one value too"
+    for place, names in (("", outer | ({exploded} if exploded else set())), (f"{explode}[].", inner)):
+        for shorter in names:
+            for longer in names:
+                if shorter and longer != shorter and longer[: len(shorter)] == shorter:
+                    one, other = (place + ".".join(path) for path in (shorter, longer))
+                    yield f"{one} is taken as one value; {other} cannot be taken out of it too"
+    if any("" in (*path.outer, *path.inner[:-1]) or "`" in source for source, path in paths.items() if "." in source):
+        yield "a path has an empty name or a backtick in it"
 
 
 def unnested(feed: Feed, rows: DataFrame) -> DataFrame:
@@ -110,6 +115,8 @@ def unnested(feed: Feed, rows: DataFrame) -> DataFrame:
         rows = rows.select("*", F.posexplode_outer(array).alias(_PLACE, _ELEMENT))
     columns = {}
     for name, path in paths.items():
+        if name in there and path.top not in there:
+            continue  # a plain column whose name has a dot
         if path.is_place:
             value = F.col(_PLACE).cast("string")
         elif path.of_element:

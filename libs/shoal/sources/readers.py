@@ -6,7 +6,18 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from py4j.protocol import Py4JJavaError
-from pyspark.errors import AnalysisException, PySparkException
+from pyspark.errors import (
+    AnalysisException,
+    ArithmeticException,
+    ArrayIndexOutOfBoundsException,
+    DateTimeException,
+    IllegalArgumentException,
+    NumberFormatException,
+    PySparkException,
+    SparkRuntimeException,
+    SparkUpgradeException,
+    UnsupportedOperationException,
+)
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
@@ -19,6 +30,18 @@ from shoal.sources.nested import nested_paths, said_once, tops, unnested
 from shoal.sources.text_form import text_form
 
 UNREADABLE = (PySparkException, Py4JJavaError)  # Spark's own exceptions reach Python in either form
+# What Spark raises where an expression cannot take a value: no retry will help.
+OF_A_VALUE = (
+    AnalysisException,
+    ArithmeticException,
+    ArrayIndexOutOfBoundsException,
+    DateTimeException,
+    IllegalArgumentException,
+    NumberFormatException,
+    SparkRuntimeException,
+    SparkUpgradeException,
+    UnsupportedOperationException,
+)
 _TEXT_MAP = "map<string,string>"
 _EXTRA = RawColumn("", "text", "a column that the feed does not declare")
 _HEADER_LINES = 1000  # JSON lines that are read to learn which columns there are
@@ -54,7 +77,7 @@ def _missing(feed: Feed, found: Sequence[str]) -> list[str]:
     """The columns that a file lacks: required ones, or those that would hold what is required."""
     holds = {name: path.top for name, path in nested_paths(feed).items()}
     names = [c.file_name for c in feed.columns if c.required and c.file_name not in found]
-    return [*dict.fromkeys(holds.get(name, name) for name in names if holds.get(name) not in found)]
+    return [name for name in names if holds.get(name) not in found]
 
 
 def raw_rows(spark: SparkSession, feed: Feed, files: Sequence[SourceFile], batch_id: str) -> DataFrame:
@@ -80,7 +103,7 @@ def raw_rows(spark: SparkSession, feed: Feed, files: Sequence[SourceFile], batch
 def is_of_the_input(error: Exception) -> bool:
     """True where a file could not be read or planned; false for a full disk, a lost executor and the like."""
     # The plan itself does not fit the files: no retry will help.
-    return isinstance(error, AnalysisException) or any(
+    return isinstance(error, OF_A_VALUE) or any(
         sign in str(error) for sign in ("FAILED_READ_FILE", "MALFORMED", "CANNOT_READ_FILE")
     )
 

@@ -1,5 +1,7 @@
 """One text form for raw values, the same whatever file format they came in."""
 
+import re
+
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StringType
@@ -52,9 +54,15 @@ def _whole(number: Column) -> Column:
 
 def _time_form(text: Column, formats: tuple[str, ...]) -> Column:
     iso = _iso(F.when(text.rlike(ISO_DATE), text.try_cast("timestamp")))
-    others = [_iso(F.try_to_timestamp(text, F.lit(pattern))) for pattern in formats]
+    others = [_by_pattern(text, pattern) for pattern in formats]
     read = F.coalesce(F.when(text.rlike(ZONE), F.concat(iso, F.lit("Z"))), iso, *others, text)
     return F.when(text.rlike(_CANONICAL), text).otherwise(read)
+
+
+def _by_pattern(text: Column, pattern: str) -> Column:
+    read = _iso(F.try_to_timestamp(text, F.lit(pattern)))
+    says_zone = re.search("[VzOXxZ]", re.sub("'[^']*'", "", pattern))
+    return F.concat(read, F.lit("Z")) if says_zone else read
 
 
 def _iso(time: Column) -> Column:
