@@ -70,6 +70,7 @@ def test_the_page_s_check_says_what_the_page_shows(spark, shelf, till):
     assert not is_good
 
 
+@pytest.mark.long
 def test_a_mapping_that_is_mended_judges_a_refused_batch_anew(shelf, till):
     mapping, receipts = till
     mended(mapping, "kind, values", "title, values")
@@ -86,6 +87,7 @@ def test_a_mapping_that_is_mended_judges_a_refused_batch_anew(shelf, till):
     assert shelf.read(DECLARED_FEEDS).count() == 2
 
 
+@pytest.mark.long
 def test_a_mapping_that_reads_the_file_otherwise_reads_it_anew(shelf, till):
     mapping, receipts = till
     mended(mapping, 'formats: ["dd.MM.yyyy HH:mm"]', "doc: when")
@@ -101,6 +103,7 @@ def test_a_mapping_that_reads_the_file_otherwise_reads_it_anew(shelf, till):
     ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_version_with_more_columns_finds_room_also_where_an_earlier_one_makes_the_table(shelf, till):
     """The first version is planned and killed before its rows are in; the second one adds a column."""
     mapping, receipts = till
@@ -121,6 +124,7 @@ def test_a_version_with_more_columns_finds_room_also_where_an_earlier_one_makes_
     }
 
 
+@pytest.mark.long
 def test_a_batch_is_judged_by_the_mapping_it_came_with_whatever_became_of_the_file(shelf, till):
     mapping, receipts = till
     stopped_after("append bronze.till", shelf, (str(mapping), receipts), until="ingest")
@@ -136,6 +140,7 @@ def test_a_batch_is_judged_by_the_mapping_it_came_with_whatever_became_of_the_fi
     assert states == {("till", version, "validated", 6), ("shoal", None, "validated", 1)}
 
 
+@pytest.mark.long
 def test_sql_that_a_value_breaks_refuses_its_batch_and_no_other(shelf, till):
     mapping, receipts = till
     mended(mapping, "abs(try_cast(pieces AS INT))", "12 / (CAST(line AS INT) - 2)")
