@@ -47,6 +47,12 @@ def persisted(rows: DataFrame) -> Iterator[DataFrame]:
         kept.unpersist()
 
 
+def sql_text(text: str) -> str:
+    """``text`` as a string in Spark SQL."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
 def quantiles(rows: DataFrame, columns: Sequence[str], shares: Sequence[float]) -> dict[str, list[float]]:
     """Exact quantiles of each column's values rounded to three significant digits; nulls are left out.
 

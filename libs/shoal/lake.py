@@ -20,7 +20,7 @@ from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from shoal.commits import alone, with_retries
-from shoal.frames import few_rows, rows_of
+from shoal.frames import few_rows, rows_of, sql_text
 from shoal.tables import Table
 
 # Readers of every kind open tables of reader version 1: nothing here may raise it.
@@ -217,7 +217,7 @@ class Lake:
         def added() -> list[str]:
             there = {*self.columns_of(table)}
             return [
-                f"`{c.name}` {c.type.simpleString()} COMMENT {_literal(c.doc)}"
+                f"`{c.name}` {c.type.simpleString()} COMMENT {sql_text(c.doc)}"
                 for c in table.columns
                 if c.name not in there
             ]
@@ -351,9 +351,3 @@ class Lake:
 def _statistics(table: Table) -> dict[str, str]:
     """No least and greatest values of personal columns in the log, where an erasure would not reach them."""
     return {"delta.dataSkippingStatsColumns": ",".join(table.statistics_columns)}
-
-
-def _literal(text: str) -> str:
-    """``text`` as a Spark SQL string."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"

@@ -146,8 +146,3 @@ def test_sql_that_cannot_be_used_is_said_before_a_row_is_read(spark, declared, s
         check_sql(spark, declared(**SQL[said]))
 
     assert f"\n  {said}" in str(refused.value)
-
-
-def test_good_sql_passes(spark, declared):
-    check_sql(spark, declared(event_id="concat(who, '-', `at`)", rules={"cheap": "unit_price < 3 AND raw.kind != 'x'"},
-                              events=events(unit_price={"sql": "try_cast(price AS DECIMAL(9, 2)) / 100"})))  # fmt: skip

@@ -24,6 +24,7 @@ from great_expectations.expectations.expectation import Expectation
 from great_expectations.expectations.row_conditions import Column as Row
 
 from shoal.errors import SchemaError
+from shoal.frames import sql_text
 from shoal.tables import EVENTS, Column, Rule, Table
 
 Severity = Literal["critical", "warning"]
@@ -182,12 +183,6 @@ def _helpers(table: Table, mostly: float, extra: Sequence[Rule]) -> Iterator[_He
         yield _Helper(f"rule_{number}", rule.name, rule.condition, mostly)
     for number, rule in enumerate(extra, start=1):
         # It may speak of raw columns that the table does not have, so its recorded outcome is judged.
-        yield _Helper(f"extra_{number}", rule.name, f"NOT array_contains(reasons, {_literal(rule.name)})", mostly)
+        yield _Helper(f"extra_{number}", rule.name, f"NOT array_contains(reasons, {sql_text(rule.name)})", mostly)
     for number, known in enumerate(KNOWN.get(table.name, ()), start=1):
         yield _Helper(f"known_{number}", known.rule.name, known.rule.condition, known.share, "warning")
-
-
-def _literal(text: str) -> str:
-    """``text`` as a Spark SQL string."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"

@@ -13,6 +13,7 @@ from zoneinfo import available_timezones
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pyspark.sql.types import BooleanType, DataType, IntegerType, NumericType, StringType, TimestampType
 
+from shoal.frames import sql_text
 from shoal.sources.feed import Feed, Form, RawColumn, time_of
 from shoal.sources.nested import contradictions
 from shoal.tables import EVENTS, Rule, bronze
@@ -241,6 +242,5 @@ def _literal(value: object) -> str:
     if value is None:
         return "NULL"
     if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-        return f"'{escaped}'"
+        return sql_text(value)
     return str(value).lower() if isinstance(value, bool) else repr(value)
