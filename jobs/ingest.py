@@ -58,8 +58,8 @@ def _load(lake: Lake, batch: Batch) -> Batch:
     if problem := _changed(lake, batch):
         batches.mark_refused(lake, batch, problem)
         raise DataError(problem)
-    feeds.make_room(lake, batch.feed)
     try:
+        feeds.make_room(lake, batch.feed)
         rows = raw_rows(lake.spark, batch.feed, batch.files, batch.batch_id)
         lake.append(batch.feed.table, rows, once=f"ingest/{batch.batch_id}")
     except UNREADABLE as error:

@@ -135,14 +135,18 @@ def mark_validated(lake: Lake, claim: Claim, counts: Mapping[str, int], touched_
 def retry_refused(lake: Lake, batches: Iterable[Batch]) -> None:
     """Put refused batches back to where they can be judged, or read, again: by the newest version of their feed.
 
-    Rows that the newest version would read otherwise stay refused: their files may come again.
+    Rows that the newest version would read otherwise stay refused: their files may come again. So do rows whose files
+    have come again already.
     """
+    batches = [*batches]
+    brought = {(b.feed.name, file.sha256) for b in batches if b.state != "refused" for file in b.files}
     refused = [batch for batch in batches if batch.state == "refused"]
     newest = feeds.newest(lake) if any(batch.feed.version for batch in refused) else {}
     for batch in refused:
         state = "planned" if batch.row["rows_in"] is None else "ingested"
         feed = newest.get(batch.feed.name, batch.feed)
-        if state == "ingested" and feed.reading != batch.feed.reading:
+        came_again = any((feed.name, file.sha256) in brought for file in batch.files)
+        if state == "ingested" and (came_again or feed.reading != batch.feed.reading):
             continue
         _update(lake, batch, state, after=("refused",), message=None, feed_version=feed.version)
 

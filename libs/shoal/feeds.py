@@ -26,7 +26,11 @@ _MOST_PROBLEMS = 40
 
 
 def remember(lake: Lake, feed: Feed, now: datetime) -> None:
-    """Keep a declaration, and give the feed's bronze table the columns that it adds; a feed of Shoal's needs none."""
+    """Keep a declaration as the newest of its feed; one that is part of Shoal needs none.
+
+    Raises:
+        ConfigError: a column differs from one of the feed's table in case only.
+    """
     if feed.version is None or newest(lake).get(feed.name) == feed:
         return
     _refuse_other_case(lake, feed)
@@ -35,12 +39,10 @@ def remember(lake: Lake, feed: Feed, now: datetime) -> None:
 
 
 def make_room(lake: Lake, feed: Feed) -> None:
-    """Give the bronze table of a declared feed the columns of this version, and of the newest."""
-    if feed.version is None:
-        return
-    lake.create(feed.table)
-    for version in (feed, newest(lake)[feed.name]):
-        lake.add_columns(version.table)
+    """Give the bronze table of a declared feed the columns of this version, whichever version has made it."""
+    if feed.version is not None:
+        lake.create(feed.table)
+        lake.add_columns(feed.table)
 
 
 def _refuse_other_case(lake: Lake, feed: Feed) -> None:

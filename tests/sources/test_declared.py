@@ -1,12 +1,16 @@
 """A feed declared as data: what it makes, and what is said of one that contradicts itself."""
 
+from datetime import UTC, datetime
+
 import pytest
 import yaml
 
 from shoal.config.feed_files import feed_given
 from shoal.errors import ConfigError
 from shoal.feeds import check_sql
+from shoal.frames import rows_of
 from shoal.sources.declared import feed_of
+from shoal.sources.mapping import Shop, candidate_events
 
 CLICKS = {
     "feed": "clicks",
@@ -138,6 +142,17 @@ SQL = {
     "rules.cheap: [UNRESOLVED_COLUMN": {"rules": {"cheap": "cost < 3"}},
     "rules.cheap: [DATATYPE_MISMATCH": {"rules": {"cheap": "unit_price + 1"}},
 }
+
+
+def test_zone_and_currency_stand_for_the_feeds_in_an_id_too(spark, declared):
+    feed = declared(event_id="concat(who, $zone)", time_zone="Europe/Rome")
+    check_sql(spark, feed)
+    row = {"at": "2025-03-01T10:00:00Z", "kind": "view", "who": "u1", "what": "i1", "source_file": "f", "position": 1,
+           "batch_id": "b", "delivered_at": datetime(2025, 4, 1, tzinfo=UTC)}  # fmt: skip
+
+    events = candidate_events(rows_of(spark, feed.table, [row]), feed, Shop("UTC", None), duplicate_lines="keep")
+
+    assert events.first().event_id == "u1Europe/Rome"
 
 
 @pytest.mark.parametrize("said", SQL)

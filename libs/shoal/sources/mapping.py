@@ -39,7 +39,7 @@ def candidate_events(raw: DataFrame, feed: Feed, shop: Shop, *, duplicate_lines:
         What could not be read is null.
     """
     # The id may need a shuffle: only then is the row doubled as a struct.
-    rows = raw.withColumn("_id", _event_id(feed, duplicate_lines)).withColumn("raw", F.struct(*feed.table.names))
+    rows = raw.withColumn("_id", _event_id(feed, shop, duplicate_lines)).withColumn("raw", F.struct(*feed.table.names))
     mapped = rows.select(
         "raw", "source_file", "position", "batch_id", "delivered_at", "extra", F.col("_id").alias("event_id"),
         *(
@@ -109,7 +109,7 @@ def _mapped(feed: Feed, shop: Shop, column: Declared) -> Column:
     return value.alias(column.name)
 
 
-def _event_id(feed: Feed, duplicate_lines: Literal["keep", "drop"]) -> Column:
+def _event_id(feed: Feed, shop: Shop, duplicate_lines: Literal["keep", "drop"]) -> Column:
     """The feed's own id, else a hash of source, natural key and ordinal; a malformed row is its own key."""
     key = [F.coalesce(F.col(f"`{name}`"), F.lit("\x00")) for name in feed.natural_key]
     if feed.repeats_are_real and duplicate_lines == "keep":
@@ -123,7 +123,7 @@ def _event_id(feed: Feed, duplicate_lines: Literal["keep", "drop"]) -> Column:
         ordinal = F.lit("")
     text = F.concat_ws(_SEPARATOR, F.lit(feed.name), *key, F.coalesce("malformed", F.lit("")), ordinal)
     hashed = F.substring(F.sha2(text, 256), 1, _ID_LENGTH)
-    return hashed if feed.event_id is None else F.coalesce(F.expr(feed.event_id), hashed)
+    return hashed if feed.event_id is None else F.coalesce(F.expr(filled(feed.event_id, feed, shop)), hashed)
 
 
 def _order_id() -> Column:
