@@ -1,6 +1,8 @@
 """Tell good rows from bad: the names of the rules that each row breaks."""
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -18,6 +20,10 @@ def reasons(rules: Sequence[Rule]) -> Column:
     Returns:
         ``array<string>`` in the order of ``rules``; empty for a good row, never null.
     """
-    broken = [F.when(~F.expr(rule.condition), F.lit(rule.name)) for rule in rules]
-    # Without rules the array has no type of its own.
-    return F.array_compact(F.array(*broken)).cast("array<string>")
+    none = F.array().cast("array<string>")
+    if not rules:
+        return none
+    broken = [~F.coalesce(F.expr(rule.condition), F.lit(True)) for rule in rules]
+    names = [F.when(is_broken, F.lit(rule.name)) for is_broken, rule in zip(broken, rules, strict=True)]
+    # Nearly every row is good, and Spark compiles conditions but not the compacting of arrays.
+    return F.when(reduce(or_, broken), F.array_compact(F.array(*names))).otherwise(none)
