@@ -2,12 +2,13 @@
 silver.events, silver.event_versions, silver.rejected_events, silver.orders, silver.items, silver.users
 """
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 
 from pyspark.sql import functions as F
 
 from shoal import batches, shop, silver
-from shoal.batches import Claim
+from shoal.batches import Batch, Claim
 from shoal.cli import run_job
 from shoal.config import Config
 from shoal.errors import GateError
@@ -16,7 +17,7 @@ from shoal.quality import gate
 from shoal.quality.gate import Verdict
 from shoal.quality.rows import reasons
 from shoal.runs import Run
-from shoal.sources.mapping import candidate_events, row_rules
+from shoal.sources.mapping import candidate_events, count_ignored, row_rules
 from shoal.sources.readers import OF_A_VALUE, first_line
 from shoal.tables import EVENTS, QUALITY
 from shoal.transforms import contest
@@ -50,20 +51,24 @@ def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
     """
     batch, params = claim.batch, config.validation
     raw = lake.read(batch.feed.table).where(F.col("batch_id") == batch.batch_id)
-    proposal = shop.propose(lake, config.shop, batch.feed, raw)
-    rules = row_rules(batch.feed, proposal.shop)
-    candidates = candidate_events(raw, batch.feed, proposal.shop, duplicate_lines=params.duplicate_lines)
-    judged = candidates.withColumn("reasons", reasons(rules))
-    # From here on only a bad row needs to be known as it came.
-    judged = judged.withColumn("raw", F.when(F.size("reasons") > 0, F.to_json("raw")))
     with ExitStack() as held:
         try:  # every expression of the feed is carried out here, on every row
+            ignored = count_ignored(raw, batch.feed)
+            proposal = shop.propose(lake, config.shop, batch.feed, raw)
+            rules = row_rules(batch.feed, proposal.shop)
+            candidates = candidate_events(raw, batch.feed, proposal.shop, duplicate_lines=params.duplicate_lines)
+            judged = candidates.withColumn("reasons", reasons(rules))
+            # From here on only a bad row needs to be known as it came.
+            judged = judged.withColumn("raw", F.when(F.size("reasons") > 0, F.to_json("raw")))
             days = silver.days_of(candidates, proposal.shop.time_zone)
             plan = held.enter_context(contest.planned(judged, *silver.met_by(lake, claim, days)))
         except OF_A_VALUE as error:
             said = f"the SQL of the feed {batch.feed.name} cannot be carried out on every row: {first_line(error)}"
             batches.mark_refused(lake, batch, said, claim.sequence)
             return said
+        if ignored == batch.rows_in:
+            _pass_by(lake, run, claim)
+            return None
         judged_now = gate.judge(
             plan.where(contest.JUDGED), EVENTS, rules=rules,
             max_rejected_share=params.max_rejected_share,
@@ -75,14 +80,27 @@ def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
         for sentence in gate.warnings(verdicts):
             run.warn(f"batch {batch.batch_id}: {sentence}")
         shop.settle(lake, proposal, run)
-        counts = contest.book(plan)
+        counts = {**contest.book(plan), "rows_ignored": ignored}
         touched = silver.enter(lake, claim, plan, days)
     batches.mark_validated(lake, claim, counts, touched)
-    run.note(
-        f"batch {batch.batch_id}: {batch.rows_in:,} rows = {counts['rows_accepted']:,} accepted + "
-        f"{counts['rows_rejected']:,} rejected + {counts['rows_duplicate']:,} duplicates"
-    )
+    run.note(f"batch {batch.batch_id}: {_balance(batch, counts)}")
     return None
+
+
+def _pass_by(lake: Lake, run: Run, claim: Claim) -> None:
+    """Finish a batch of which every row is ignored: nothing is judged, settled or written into silver."""
+    silver.create(lake)  # later stages pin its tables, also after a first batch without events
+    counts = {"rows_accepted": 0, "rows_rejected": 0, "rows_duplicate": 0, "rows_ignored": claim.batch.rows_in}
+    batches.mark_validated(lake, claim, counts, [])
+    run.note(f"batch {claim.batch.batch_id}: {_balance(claim.batch, counts)}; none of its rows is an event")
+
+
+def _balance(batch: Batch, counts: Mapping[str, int]) -> str:
+    """What became of the rows of a batch, in words."""
+    parts = {"accepted": "rows_accepted", "rejected": "rows_rejected", "duplicates": "rows_duplicate"}
+    said = [f"{counts[name]:,} {word}" for word, name in parts.items()]
+    said += [f"{counts['rows_ignored']:,} ignored"] if counts["rows_ignored"] else []
+    return f"{batch.rows_in:,} rows = {' + '.join(said)}"
 
 
 def _on_record(lake: Lake, claim: Claim, verdicts: list[Verdict]) -> list[Verdict]:

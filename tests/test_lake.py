@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from shoal import facts
 from shoal.commits import with_retries
 from shoal.errors import LakeError, RaceError, SchemaError
 from shoal.lake import Lake
-from shoal.tables import LAKE, Column, Rule, Table
+from shoal.tables import BATCHES, LAKE, Column, Rule, Table
 
 VISITS = Table(
     name="silver.visits",
@@ -257,6 +257,56 @@ def test_a_lake_of_an_older_schema_gains_columns(lake):
 
     assert [r.clicks for r in lake.read(newer).collect()] == [None]
     assert int(facts.known(lake)["schema_version"]) >= 1
+
+
+def test_a_lake_of_an_older_schema_gains_the_constraints_as_they_are_now(spark, lake):
+    """The old check is loosened, a limit is new, one is gone; what has not changed stays as it is."""
+    lake.append(VISITS, visits(lake, ("a", MONDAY, 1)), once="1")
+    facts.settle(lake, {"schema_version": ("0", "long ago")})
+    day, pages = VISITS.columns[1], Column("pages", IntegerType(), "pages seen", high=9)
+    newer = replace(
+        VISITS,
+        columns=(VISITS.columns[0], day, pages, VISITS.columns[3]),
+        checks=(Rule("not_odd", "visitor != 'odd' OR pages = 3"),),
+    )
+    with pytest.raises(Exception, match="not_odd"):
+        lake.append(newer, visits(lake, ("b", MONDAY, 3, "odd")), once="2")
+
+    facts.upgrade(lake, [newer])
+    upgraded = lake.version(newer)
+    lake.append(newer, visits(lake, ("b", MONDAY, 3, "odd"), ("c", MONDAY, 0)), once="2")
+
+    assert contents(lake) == [("a", MONDAY, 1), ("b", MONDAY, 3), ("c", MONDAY, 0)]
+    with pytest.raises(Exception, match="not_odd"):
+        lake.append(newer, visits(lake, ("d", MONDAY, 4, "odd")), once="3")
+    with pytest.raises(Exception, match="pages_at_most_9"):
+        lake.append(newer, visits(lake, ("d", MONDAY, 10)), once="3")
+    lake.renew_constraints(newer)  # again: as a killed upgrade is
+    assert lake.version(newer) == upgraded + 1, "only the append has made a version since"
+
+
+def test_a_book_made_before_rows_were_ignored_balances_with_and_without_them(lake):
+    """The table as schema version 2 made it: no such column, and a balance without it."""
+    old = replace(
+        BATCHES,
+        columns=[column for column in BATCHES.columns if column.name != "rows_ignored"],
+        checks=(
+            Rule("books_balance", "state != 'validated' OR rows_in = rows_accepted + rows_rejected + rows_duplicate"),
+        ),
+    )
+    lake.create(old)
+    facts.settle(lake, {"schema_version": ("2", "made by this version")})
+    at = datetime(2025, 3, 1, tzinfo=UTC)
+    before = {"batch_id": "a", "feed": "f", "state": "validated", "files": [], "planned_at": at, "rows_in": 5,
+              "rows_accepted": 3, "rows_rejected": 1, "rows_duplicate": 1}  # fmt: skip
+    lake.insert_new(old, before)
+
+    facts.upgrade(lake, [BATCHES])
+    lake.insert_new(BATCHES, {**before, "batch_id": "b", "rows_in": 9, "rows_ignored": 4})
+
+    assert {row.batch_id: row.rows_ignored for row in lake.read(BATCHES).collect()} == {"a": None, "b": 4}
+    with pytest.raises(Exception, match="books_balance"):
+        lake.insert_new(BATCHES, {**before, "batch_id": "c", "rows_in": 9, "rows_ignored": 3})
 
 
 def test_a_frame_that_is_not_as_declared_is_refused_before_any_work(lake):

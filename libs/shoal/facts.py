@@ -48,7 +48,7 @@ def check_schema(lake: Lake) -> None:
 
 
 def upgrade(lake: Lake, tables: Sequence[Table]) -> None:
-    """Give a lake of an older schema the columns that have been added since.
+    """Give a lake of an older schema the columns that were added since, and the constraints as they are now.
 
     Raises:
         LakeError: the lake was made by a newer Shoal.
@@ -57,6 +57,7 @@ def upgrade(lake: Lake, tables: Sequence[Table]) -> None:
         for table in tables:
             if lake.exists(table):
                 lake.add_columns(table)
+                lake.renew_constraints(table)  # they may speak of the new columns
         newer = {"name": "schema_version", "value": str(SCHEMA_VERSION), "reason": "upgraded"}
         lake.merge(LAKE, lake.frame(LAKE, [newer]))
 

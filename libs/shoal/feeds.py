@@ -89,6 +89,7 @@ def check_sql(spark: SparkSession, feed: Feed) -> None:
         of_events["event_id"] = f"({feed.event_id}) IS NOT NULL"
     wrong = [*formats, *_wrong_paths(spark, feed), *_wrong_names(feed, shop)]
     wrong += _wrong(raw, {at: filled(sql, feed, shop) for at, sql in of_events.items()})
+    wrong += _wrong(raw, {} if feed.ignored is None else {"ignore": feed.ignored})
     if not wrong:
         events = candidate_events(raw, feed, shop, duplicate_lines="keep")
         wrong = _wrong(events, {f"rules.{rule.name}": rule.condition for rule in feed.rules})

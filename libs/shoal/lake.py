@@ -229,6 +229,24 @@ class Lake:
         if added():
             self._commit(table, "add columns", write)
 
+    def renew_constraints(self, table: Table) -> None:
+        """Put the declared constraints in place of those that a table has; rows that stand must keep new ones."""
+
+        def differing() -> list[str]:
+            declared = {name: _spaceless(condition) for name, condition in table.constraints.items()}
+            held = self._constraints_of(table)
+            return [name for name in {**held, **declared} if held.get(name) != declared.get(name)]
+
+        def write() -> None:
+            for name in differing():
+                alter = f"ALTER TABLE {self.name_of(table)}"
+                self.spark.sql(f"{alter} DROP CONSTRAINT IF EXISTS `{name}`")
+                if name in table.constraints:
+                    self.spark.sql(f"{alter} ADD CONSTRAINT `{name}` CHECK ({table.constraints[name]})")
+
+        if differing():
+            self._commit(table, "renew constraints", write)
+
     def insert_new(self, table: Table, row: Mapping[str, Any]) -> Row:
         """Add one row unless its key is taken; returns the row that holds the key afterwards.
 
@@ -301,6 +319,17 @@ class Lake:
             return DeltaTable.forName(self.spark, self.name_of(table))
         return DeltaTable.forPath(self.spark, self.path_of(table))
 
+    def _constraints_of(self, table: Table) -> dict[str, str]:
+        """The constraints that a table has, by name, without their spaces."""
+        detail = self._delta(table).detail().select("properties").first()
+        assert detail is not None, "a table has a detail"
+        mark = "delta.constraints."
+        return {
+            name.removeprefix(mark): _spaceless(condition)
+            for name, condition in detail["properties"].items()
+            if name.startswith(mark)
+        }
+
     def _history(self, table: Table, limit: int) -> list[Row]:
         return self._delta(table).history(limit).select("version", "operation", "userMetadata").collect()
 
@@ -346,6 +375,11 @@ class Lake:
         """Do one commit where other processes may want the same."""
         with alone(self.root, table.name) if self.is_on_disk else contextlib.nullcontext():
             with_retries(table.name, write)
+
+
+def _spaceless(condition: str) -> str:
+    """A condition as it can be compared: ALTER TABLE puts spaces of its own between the words."""
+    return "".join(condition.split())
 
 
 def _statistics(table: Table) -> dict[str, str]:

@@ -40,6 +40,12 @@ def met_by(lake: Lake, claim: Claim, days: Collection[date]) -> tuple[DataFrame,
     )
 
 
+def create(lake: Lake) -> None:
+    """Make every table of silver, also those that this shop has no row for yet, such as one without orders."""
+    for table in SILVER:
+        lake.create(table)
+
+
 def enter(lake: Lake, claim: Claim, plan: DataFrame, days: set[date]) -> set[date]:
     """Bring a judged batch into every table of silver.
 
@@ -52,8 +58,7 @@ def enter(lake: Lake, claim: Claim, plan: DataFrame, days: set[date]) -> set[dat
     """
     # Whoever finishes this batch late, when others have entered since, changes nothing any more.
     order: dict[str, Any] = {"once": "validate", "number": claim.sequence}
-    for table in SILVER:
-        lake.create(table)  # also where this shop has no row for it yet, such as one without orders
+    create(lake)
     changed = plan.where(contest.CHANGES)
     touched = {row["event_date"] for row in changed.select("event_date").distinct().collect()}
     _write_events(lake, plan, days | touched, order)

@@ -46,7 +46,7 @@ def summary(lake: Lake) -> str:
     currency = facts.known(lake).get("currency")
     parts = [
         f"Release {shown['seq']}: run {run_id}, what was known before {shown['as_of']}",
-        _came_in(lake),
+        came_in(lake),
         _turned_away(lake),
         _segments(lake, run_id, currency),
         _deciles(lake, run_id),
@@ -65,9 +65,11 @@ def _listed(title: str, lines: Sequence[str]) -> str:
     return "\n".join([title, *(f"  {line}" for line in lines)])
 
 
-def _came_in(lake: Lake) -> str:
+def came_in(lake: Lake) -> str:
+    """The newest batches and what became of their rows; ignored ones are shown where there are some."""
     rows = lake.read(BATCHES).orderBy(F.col("sequence").desc_nulls_first()).limit(_BATCHES + 1).collect()
     names = ["feed", "state", "rows_in", "rows_accepted", "rows_rejected", "rows_duplicate"]
+    names += ["rows_ignored"] if any(row["rows_ignored"] for row in rows[:_BATCHES]) else []
     title = "What came in" if len(rows) <= _BATCHES else f"What came in last ({BATCHES.name} has every batch)"
     return as_table(names, [[row[name] for name in names] for row in rows[:_BATCHES]], title=title)
 

@@ -26,7 +26,7 @@ from shoal.lake import Lake
 from shoal.quality.rows import reasons
 from shoal.sources import Feed
 from shoal.sources.listing import find_files
-from shoal.sources.mapping import candidate_events, row_rules
+from shoal.sources.mapping import candidate_events, count_ignored, row_rules
 from shoal.sources.readers import UNREADABLE, check_columns, first_line, raw_rows
 from shoal.views import open_views
 
@@ -141,15 +141,15 @@ def checked_feed(lake: Lake, config: Config, name: str, path: str) -> tuple[str,
         settled = shop.propose(lake, config.shop, feed, raw).shop
         events = candidate_events(raw, feed, settled, duplicate_lines=config.validation.duplicate_lines)
         with persisted(events.withColumn("reasons", reasons(row_rules(feed, settled)))) as judged:
-            return _feed_report(judged, feed, path)
+            return _feed_report(judged, feed, path, count_ignored(raw, feed))
     except UNREADABLE as error:
         raise DataError(f"{path} cannot be read as {name}: {first_line(error)}") from error
 
 
-def _feed_report(judged: DataFrame, feed: Feed, path: str) -> tuple[str, bool]:
+def _feed_report(judged: DataFrame, feed: Feed, path: str, ignored: int) -> tuple[str, bool]:
     said = judged.select("event_id", "content_hash", (F.size("reasons") == 0).alias("is_good")).distinct()
     rows, good, bad = judged.count(), said.where("is_good").count(), said.where("NOT is_good").count()
-    if rows == 0:
+    if rows + ignored == 0:
         raise DataError(f"{path} has no rows below its header")
     came = F.to_json(F.struct(*(F.col(f"raw.`{column.name}`") for column in feed.columns), "raw.malformed"))
     problems = (
@@ -160,8 +160,9 @@ def _feed_report(judged: DataFrame, feed: Feed, path: str) -> tuple[str, bool]:
         .orderBy(F.desc("rows"), "rule")
         .collect()
     )
-    report = [f"{rows:,} rows = {good:,} good + {bad:,} bad + {rows - good - bad:,} duplicates; of the good ones:"]
-    report += [_filled_columns(judged)]
+    balance = f"{rows + ignored:,} rows = {good:,} good + {bad:,} bad + {rows - good - bad:,} duplicates"
+    balance += f" + {ignored:,} ignored" if ignored else ""
+    report = [f"{balance}; of the good ones:", _filled_columns(judged)] if rows else [balance]
     for problem in problems:
         first, some = problem["first"], "1 row breaks" if problem["rows"] == 1 else f"{problem['rows']:,} rows break"
         report += [

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from shelf import stopped_after
 
-from shoal import tools
+from shoal import facts, tools
 from shoal.config import load_config
 from shoal.config.feed_files import feed_given
 from shoal.errors import DataError, GateError
-from shoal.tables import BATCHES, DECLARED_FEEDS, EVENTS, REJECTED_EVENTS
+from shoal.summary import came_in
+from shoal.tables import BATCHES, DECLARED_FEEDS, EVENTS, QUALITY, REJECTED_EVENTS, SILVER
 
 PAGE = (Path(__file__).parents[2] / "docs" / "feeds.md").read_text()
 TOLERANT = ("validate.max_rejected_share=0.5",)
@@ -168,4 +169,29 @@ def test_an_order_with_several_products_is_one_event_for_each(shelf, tmp_path):
         ("m2/0", "view", None, "4711", None, None, "C2"),
     }  # fmt: skip
     (batch,) = shelf.read(BATCHES).collect()
-    assert (batch.rows_in, batch.rows_accepted) == (3, 3)
+    assert (batch.rows_in, batch.rows_accepted, batch.rows_rejected, batch.rows_ignored) == (4, 3, 0, 1)
+
+
+@pytest.mark.long
+def test_a_batch_without_an_event_is_validated_and_leaves_silver_as_it_is(shelf, tmp_path):
+    """A page view alone, in a lake that has nothing yet; a day later the orders of the page come in."""
+    tracked, lines = tmp_path / "tracked.yaml", shown("json")[0].splitlines()
+    tracked.write_text(shown("yaml")[1])
+    quiet, busy = tmp_path / "quiet.jsonl", tmp_path / "busy.jsonl"
+    quiet.write_text(lines[2])
+    busy.write_text("\n".join(lines))
+
+    shelf.run((str(tracked), quiet), until="validate")
+    nothing = (facts.known(shelf.lake).keys(), shelf.read(EVENTS).count(), shelf.read(QUALITY).count())
+    alone = came_in(shelf.lake)
+    shelf.run((str(tracked), busy), until="validate")
+
+    assert nothing == ({"schema_version"}, 0, 0)
+    assert [line.split() for line in alone.splitlines()[1:]] == [
+        ["feed", "state", "rows_in", "rows_accepted", "rows_rejected", "rows_duplicate", "rows_ignored"],
+        ["tracked", "validated", "1", "0", "0", "0", "1"],
+    ]
+    first, second = sorted(shelf.read(BATCHES).collect(), key=lambda batch: batch.sequence)
+    assert (first.touched_days, {*first.silver_versions}) == ([], {table.name for table in SILVER})
+    assert (second.rows_in, second.rows_accepted, second.rows_ignored) == (4, 3, 1)
+    assert facts.known(shelf.lake)["currency"] == "EUR"

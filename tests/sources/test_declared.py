@@ -51,6 +51,15 @@ def test_short_and_long_forms_are_one_version_and_another_mapping_is_another(dec
     assert declared(events=events(item_id="kind")).version != declared().version
 
 
+def test_a_mended_ignore_judges_what_was_read_and_reads_nothing_anew(declared):
+    feed, mended = declared(ignore="kind = 'page'"), declared(ignore="kind = 'ping'")
+
+    assert (feed.ignored, mended.ignored) == ("kind = 'page'", "kind = 'ping'")
+    assert feed.version != mended.version
+    assert feed.reading == mended.reading == declared().reading
+    assert feed_of(feed.definition) == feed
+
+
 def test_without_an_id_or_a_key_every_column_tells_events_apart(declared):
     assert declared().natural_key == ("at", "kind", "who", "what", "price")
 
@@ -88,6 +97,7 @@ WRONG = {
         "columns": {**CLICKS["columns"], "currency": "text"},
         "events": events(unit_price="price"),
     },
+    "ignore: rand says something else each time": {"ignore": "rand() < 0.5"},
     "feed: shoal is a feed that is part of Shoal": {"feed": "shoal"},
     "feed: must be text that matches": {"feed": "My Clicks"},
     "time_zone: unknown time zone 'Berlin'": {"time_zone": "Berlin"},
@@ -139,6 +149,8 @@ SQL = {
         "rules": {"price is a number": "unit_price > 0"}
     },
     "event_id: [UNRESOLVED_COLUMN": {"event_id": "id"},
+    "ignore: [UNRESOLVED_COLUMN": {"ignore": "event_type = 'page'"},
+    "ignore: [DATATYPE_MISMATCH": {"ignore": "concat(kind, what)"},
     "rules.cheap: [UNRESOLVED_COLUMN": {"rules": {"cheap": "cost < 3"}},
     "rules.cheap: [DATATYPE_MISMATCH": {"rules": {"cheap": "unit_price + 1"}},
 }

@@ -100,6 +100,25 @@ def test_ten_rows_are_shown_and_every_problem_is_counted(check, tmp_path):
     assert next(iter(problems)).startswith("3 rows")
 
 
+def test_rows_that_are_no_events_are_counted_apart_and_break_no_rule(check, tmp_path):
+    mapping = tmp_path / "clicks.yaml"
+    mapping.write_text("""
+        feed: clicks
+        ignore: event_type = 'page'
+        columns: {event_type: text, event_time: time, item_id: {optional: true}}
+        events: {event_type: event_type, event_time: event_time, item_id: item_id}
+    """)
+    page = view(0, event_type="page", item_id=None)
+    some = write(tmp_path / "some.jsonl", view(1), page, page, view(1))
+    none = write(tmp_path / "none.jsonl", page)
+
+    of_some, of_none = check(some, "--mapping", mapping), check(none, "--mapping", mapping)
+
+    assert of_some.output.startswith("4 rows = 1 good + 0 bad + 1 duplicates + 2 ignored; of the good ones:")
+    assert of_none.output == "1 rows = 0 good + 0 bad + 0 duplicates + 1 ignored\n"
+    assert of_some.exit_code == of_none.exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("name", "content", "code", "said"),
     [

@@ -1,6 +1,7 @@
 """Raw rows as events: who is who, when it was, and every rule that is broken."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from shoal.sources import FEEDS
-from shoal.sources.mapping import Shop, main_currency
+from shoal.sources.mapping import Shop, count_ignored, main_currency
 
 SHOAL, RETAIL, CLICKS = FEEDS["shoal"], FEEDS["online_retail"], FEEDS["retailrocket"]
 EURO_SHOP = Shop("Europe/Berlin", "EUR")
@@ -130,6 +131,42 @@ def test_without_order_ids_what_one_person_bought_at_one_moment_is_one_order(fra
     assert all(re.fullmatch("[0-9a-f]{32}", order) for order in orders[:7])  # nothing of who bought
     assert orders[7] == "o1"
     assert orders[8:] == [None] * 3
+
+
+# -- rows that are no events -----------------------------------------------------------------------------------
+
+
+def test_an_ignored_row_is_no_candidate_and_what_could_not_be_read_is_judged(frame, judge):
+    feed = replace(SHOAL, ignored="event_type = 'page'")
+    page = event(event_type="page", item_id=None)
+    bad = [{**page, "malformed": "{page"}, {**page, "user_id": "m\ufffdller"}]
+    raw = frame(SHOAL.table, event(), event(event_type=None), page, page, *bad)
+
+    found = [e.reasons for e in judge(raw, feed).collect()]
+
+    assert count_ignored(raw, feed) == 2
+    assert len(found) == 4
+    assert found[:2] == [[], ["event_type is set"]]  # null is not ignored
+    assert [{"the row fits its header", "the row is text in UTF-8"} & {*reasons} for reasons in found[2:]] == [
+        {"the row fits its header"}, {"the row is text in UTF-8"},
+    ]  # fmt: skip
+
+
+def test_ignored_rows_change_no_id(frame, judge):
+    """Three times the same line, and of another invoice that is ignored."""
+    feed = replace(RETAIL, ignored="InvoiceNo = '9'")
+    lines = [line("1", "mug", position) for position in (2, 4, 6)]
+    others = [line("9", "mug", position) for position in (3, 5)]
+
+    assert ids(judge(frame(RETAIL.table, *lines, *others), feed)) == ids(judge(frame(RETAIL.table, *lines), RETAIL))
+    assert count_ignored(frame(RETAIL.table, *others), RETAIL) == 0  # who ignores nothing
+
+
+def test_the_currency_of_ignored_rows_does_not_count(frame):
+    feed = replace(SHOAL, ignored="event_type = 'page'")
+    pages = [event(event_type="page", currency="USD")] * 2
+
+    assert main_currency(frame(SHOAL.table, *pages, event(currency="EUR")), feed) == "EUR"
 
 
 # -- times ------------------------------------------------------------------------------------------------------

@@ -91,6 +91,7 @@ class FeedFile(_Part):
     )
     repeats_are_real: bool = Field(False, description="identical rows of one file are different events")
     events: dict[str, EventPart] = Field(description="columns of silver.events")
+    ignore: str | None = Field(None, min_length=1, description="condition in SQL: the row is no event")
     rules: dict[str, str] = Field({}, description="conditions in SQL that every row must keep, by name")
 
     _columns = field_validator("columns", mode="before")(_shorthand("form"))
@@ -127,7 +128,8 @@ def problems(spec: FeedFile) -> Iterator[str]:
             yield f"events.{name}: is missing; every event needs it"
     for name, part in spec.events.items():
         yield from _problems_of(name, part, spec)
-    for name, text in [("event_id", spec.event_id or ""), *((f"rules.{n}", t) for n, t in spec.rules.items())]:
+    conditions = ((f"rules.{name}", condition) for name, condition in spec.rules.items())
+    for name, text in [("event_id", spec.event_id or ""), ("ignore", spec.ignore or ""), *conditions]:
         yield from _of_the_moment(name, text)
     if "unit_price" in spec.events and not spec.currency and "currency" not in spec.events:
         for name in spec.columns:
@@ -209,6 +211,7 @@ def declared_feed(spec: FeedFile) -> Feed:
         has_header=spec.header,
         multi_line=spec.multi_line,
         explode=spec.explode,
+        ignored=spec.ignore,
         definition=json.dumps(spec.model_dump(mode="json", by_alias=True, exclude_unset=True)),
     )
 

@@ -7,6 +7,7 @@ from typing import Literal
 from shoal.tables import Rule, Table, bronze
 
 Form = Literal["text", "integer", "decimal", "time"]
+NO_TEXT = "\ufffd"  # what stands where bytes are no UTF-8
 ISO_DATE = "^[0-9]{4}-"  # how a time must begin: Spark would read a bare clock as one of today
 
 
@@ -33,6 +34,7 @@ class Feed:
 
     ``mapping`` gives SQL over the raw columns for columns of ``silver.events``; columns left out are null.
     ``$zone`` and ``$currency`` in it stand for the feed's time zone and its currency, by default the shop's.
+    Where it is to be ``ignored``, a row is no event: it stays in bronze and is counted, no rule judges it.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Feed:
     has_header: bool = True  # False: every line of a CSV is a row, its columns in the declared order
     multi_line: bool = False  # quoted text may hold line breaks: files are then read whole, by one task each
     explode: str | None = None  # path of an array whose every element makes a row
+    ignored: str | None = None  # SQL over the raw columns: the row is no event; null counts as not ignored
     definition: str | None = None  # the declaration it was made from, as JSON; None: it is part of Shoal
 
     @property
@@ -75,7 +78,7 @@ class Feed:
         values = ", ".join(f"raw.`{column.name}`" for column in self.columns)
         return [
             Rule("the row fits its header", "raw.malformed IS NULL"),
-            Rule("the row is text in UTF-8", f"NOT contains(concat_ws('', {values}), '\ufffd')"),
+            Rule("the row is text in UTF-8", f"NOT contains(concat_ws('', {values}), '{NO_TEXT}')"),
             *(rule for column in self.columns for rule in _form_rules(column)),
             *self.rules,
         ]

@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import TimestampType
 
-from shoal.sources.feed import Feed
+from shoal.sources.feed import NO_TEXT, Feed
 from shoal.tables import EVENTS, Rule
 from shoal.tables import Column as Declared
 from shoal.tables.vocabulary import MONEY
@@ -36,8 +36,9 @@ def candidate_events(raw: DataFrame, feed: Feed, shop: Shop, *, duplicate_lines:
 
     Returns:
         Columns of ``silver.events`` and, for the books, ``raw`` (the bronze row), ``source_file`` and ``position``.
-        What could not be read is null.
+        What could not be read is null. Ignored rows make none.
     """
+    raw = raw.where(~is_ignored(feed)) if feed.ignored else raw
     # The id may need a shuffle: only then is the row doubled as a struct.
     rows = raw.withColumn("_id", _event_id(feed, shop, duplicate_lines)).withColumn("raw", F.struct(*feed.table.names))
     mapped = rows.select(
@@ -59,6 +60,21 @@ def candidate_events(raw: DataFrame, feed: Feed, shop: Shop, *, duplicate_lines:
         F.coalesce("is_deleted", F.lit(False)).alias("is_deleted"),
         _order_id().alias("order_id"),
     ).withColumn("content_hash", _content_hash(feed))
+
+
+def is_ignored(feed: Feed) -> Column:
+    """Whether a raw row is no event, by the feed's own condition; never null.
+
+    What could not be read says nothing that the condition could be sure of: it is judged.
+    """
+    values = F.concat_ws("", *(F.col(f"`{column.name}`") for column in feed.columns))
+    is_read = F.col("malformed").isNull() & ~F.contains(values, F.lit(NO_TEXT))
+    return is_read & F.coalesce(F.expr(feed.ignored or "false"), F.lit(False))
+
+
+def count_ignored(raw: DataFrame, feed: Feed) -> int:
+    """How many raw rows are no events; nothing is read where the feed ignores none."""
+    return raw.where(is_ignored(feed)).count() if feed.ignored else 0
 
 
 def row_rules(feed: Feed, shop: Shop) -> list[Rule]:
@@ -84,10 +100,11 @@ def currency_of(feed: Feed) -> Column:
 
 
 def main_currency(raw: DataFrame, feed: Feed) -> str | None:
-    """The currency of a feed, else the one that most of its rows name; ties by name."""
+    """The currency of a feed, else the one that most of its rows name; ties by name. Ignored rows do not count."""
     if feed.currency is not None:
         return feed.currency
-    named = raw.select(currency_of(feed).alias("currency")).where(F.col("currency").rlike("^[A-Z]{3}$"))
+    told = raw.where(~is_ignored(feed)) if feed.ignored else raw
+    named = told.select(currency_of(feed).alias("currency")).where(F.col("currency").rlike("^[A-Z]{3}$"))
     top = named.groupBy("currency").count().orderBy(F.desc("count"), "currency").first()
     return None if top is None else str(top["currency"])
 

@@ -66,12 +66,14 @@ BATCHES = Table(
         Column("rows_accepted", LongType(), "rows in silver, superseded versions among them", low=0),
         Column("rows_rejected", LongType(), "rows in silver.rejected_events", low=0),
         Column("rows_duplicate", LongType(), "rows that said nothing new", low=0),
+        Column("rows_ignored", LongType(), "rows that are no events; null, as 0, before schema version 3", low=0),
         text("message", "why it was refused; null otherwise"),
     ),
     checks=(
         Rule(
             "books_balance",
-            "state != 'validated' OR rows_in = rows_accepted + rows_rejected + rows_duplicate",
+            "state != 'validated' OR "
+            "rows_in = rows_accepted + rows_rejected + rows_duplicate + coalesce(rows_ignored, 0)",
         ),
     ),
 )
