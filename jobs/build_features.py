@@ -22,7 +22,7 @@ _THROUGH = "through_sequence"
 
 def build_features(lake: Lake, config: Config, run: Run) -> None:
     """Open the run: bring the tiles of touched days up to date, then summarise every user before ``as_of``."""
-    entered = [b for b in batches.all_batches(lake) if b.state == "validated"]
+    entered = [b for b in batches.all_batches(lake) if b.has_entered]
     if not entered:
         raise ConfigError(f"{lake.location} holds no validated events yet; run ingest and validate first")
     last = max(entered, key=lambda batch: batch.row["sequence"])

@@ -1,4 +1,4 @@
-"""bronze.* ->
+"""bronze.*, ops.feeds ->
 silver.events, silver.event_versions, silver.rejected_events, silver.orders, silver.items, silver.users
 """
 
@@ -7,16 +7,17 @@ from contextlib import ExitStack
 
 from pyspark.sql import functions as F
 
-from shoal import batches, shop, silver
+from shoal import batches, feeds, replays, shop, silver
 from shoal.batches import Batch, Claim
 from shoal.cli import run_job
 from shoal.config import Config
+from shoal.config.feed_files import feed_given
 from shoal.errors import GateError
 from shoal.lake import Lake
 from shoal.quality import gate
 from shoal.quality.gate import Verdict
 from shoal.quality.rows import reasons
-from shoal.runs import Run
+from shoal.runs import Replay, Run
 from shoal.sources.mapping import candidate_events, count_ignored, row_rules
 from shoal.sources.readers import OF_A_VALUE, first_line
 from shoal.tables import EVENTS, QUALITY
@@ -31,16 +32,30 @@ def validate(lake: Lake, config: Config, run: Run) -> None:
     else:
         for batch in (b for b in book if b.state == "refused"):
             run.warn(f"batch {batch.batch_id} stays refused (--retry-refused judges it again): {batch.message}")
+    if run.replay is not None:
+        _ask_replay(lake, run, run.replay)
     run.rows = 0
     refused = []
     while claim := batches.claim_next(lake):
         run.rows += claim.batch.rows_in
-        if message := _enter(lake.stamped(batch_id=claim.batch.batch_id), config, run, claim):
-            refused.append(f"batch {claim.batch.batch_id} was refused: {message}")
+        is_replay = claim.batch.replay_reasons is not None
+        work, said = (replays.carry_out, "could not be replayed") if is_replay else (_enter, "was refused")
+        if message := work(lake.stamped(batch_id=claim.batch.batch_id), config, run, claim):
+            refused.append(f"batch {claim.batch.batch_id} {said}: {message}")
     if refused:
         raise GateError("\n".join(refused))
     if run.rows == 0:
         run.nothing_new("no other batch waits" if run.warnings else "no batch waits")
+
+
+def _ask_replay(lake: Lake, run: Run, replay: Replay) -> None:
+    """Write down what a person wants to be judged again, and by which mended mappings."""
+    for mapping in replay.mappings:
+        feed = feed_given(mapping)
+        feeds.check_sql(lake.spark, feed)
+        feeds.remember(lake, feed, run.started_at)
+    if not replays.ask(lake, replay):
+        run.note("these batches have no rejected row left")
 
 
 def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:

@@ -41,6 +41,17 @@ class Batch:
         return self.state == "refused" and self.row["rows_in"] is None
 
     @property
+    def has_entered(self) -> bool:
+        """True once its rows are in silver, also while a replay waits."""
+        return self.row["rows_accepted"] is not None
+
+    @property
+    def replay_reasons(self) -> list[str] | None:
+        """The rules whose rejected rows a replay is to judge again, none for all; None where none was asked for."""
+        reasons = self.row["replay_reasons"]
+        return None if reasons is None else [*reasons]
+
+    @property
     def message(self) -> str:
         return str(self.row["message"] or "")
 
@@ -127,7 +138,8 @@ def mark_validated(lake: Lake, claim: Claim, counts: Mapping[str, int], touched_
         after=("ingested",),
         sequence=claim.sequence,
         silver_versions=silver_versions(lake),
-        touched_days=sorted(touched_days),
+        touched_days=sorted({*touched_days, *(claim.batch.row["touched_days"] or ())}),
+        replay_reasons=None,
         **counts,
     )
 
@@ -149,6 +161,17 @@ def retry_refused(lake: Lake, batches: Iterable[Batch]) -> None:
         if state == "ingested" and (came_again or feed.reading != batch.feed.reading):
             continue
         _update(lake, batch, state, after=("refused",), message=None, feed_version=feed.version)
+
+
+def ask_replay(lake: Lake, batch: Batch, feed: Feed, reasons: Iterable[str]) -> None:
+    """Have the rejected rows of a batch that is in silver judged again, by a version of its feed."""
+    asked = {"replay_reasons": sorted({*reasons}), "feed_version": feed.version, "message": None}
+    _update(lake, batch, "ingested", after=("validated",), **asked)
+
+
+def end_replay(lake: Lake, claim: Claim, message: str) -> None:
+    """A replay could not be done: the batch is what it was before."""
+    _update(lake, claim.batch, "validated", after=("ingested",), replay_reasons=None, message=message)
 
 
 def claim_next(lake: Lake) -> Claim | None:

@@ -21,7 +21,7 @@ from shoal.config.feed_files import feed_given
 from shoal.errors import ConfigError, ShoalError, bulleted
 from shoal.lake import Lake
 from shoal.progress import LogFormat, Progress
-from shoal.runs import Run, code_version, record_run
+from shoal.runs import Replay, Run, code_version, record_run
 from shoal.session import build_session
 from shoal.sources import FEEDS
 from shoal.stages import Stage
@@ -43,6 +43,7 @@ class Arguments:
     run_id: str | None = None
     inputs: tuple[tuple[str, str], ...] = ()  # (feed, path)
     retry_refused: bool = False
+    replay: Replay | None = None
     verbose: bool = False
     log_format: LogFormat = "text"
 
@@ -84,6 +85,7 @@ def run_stage(
         id=run_id if stage.needs_as_of else None,
         inputs=arguments.inputs,
         retry_refused=arguments.retry_refused,
+        replay=arguments.replay,
         tell=lambda kind, text: (
             progress.warned(stage.name, text) if kind == "warning" else progress.said(stage.name, text)
         ),

@@ -18,6 +18,15 @@ from shoal.lake import Lake
 from shoal.tables import METRICS, RUNS
 
 
+@dataclass(frozen=True)
+class Replay:
+    """Which rejected rows a person wants to be judged again."""
+
+    batch_ids: tuple[str, ...]
+    reasons: tuple[str, ...] = ()  # names of rules; none: whatever they were rejected for
+    mappings: tuple[str, ...] = ()  # files of mended feeds
+
+
 @dataclass
 class Run:
     """One run of one job, as the job sees it, and what it leaves in the book."""
@@ -28,6 +37,7 @@ class Run:
     id: str | None = None
     inputs: tuple[tuple[str, str], ...] = ()  # (feed, path) of --feed and --input
     retry_refused: bool = False
+    replay: Replay | None = None
     versions_read: dict[str, int] = field(default_factory=dict)
     previous_seq: int | None = None  # release that was current when the run was opened
     rows: int | None = None

@@ -30,13 +30,13 @@ def met_by(lake: Lake, claim: Claim, days: Collection[date]) -> tuple[DataFrame,
         Rows of ``silver.events``, ``silver.event_versions`` and ``silver.rejected_events``.
     """
     on_days = F.col("event_date").isin(sorted(days)) if days else F.lit(False)
-    events = _pinned(lake, claim, EVENTS)
+    events = pinned(lake, claim, EVENTS)
     # A correction may have moved an event away from these days. Read apart, each condition skips files.
     moved = events.where(~on_days & F.col("previous_event_time").isNotNull())
     return (
         events.where(on_days).unionByName(moved),
-        _pinned(lake, claim, EVENT_VERSIONS).where(on_days),
-        _pinned(lake, claim, REJECTED_EVENTS),
+        pinned(lake, claim, EVENT_VERSIONS).where(on_days),
+        pinned(lake, claim, REJECTED_EVENTS),
     )
 
 
@@ -67,7 +67,7 @@ def enter(lake: Lake, claim: Claim, plan: DataFrame, days: set[date]) -> set[dat
         key = table.key[0]
         names = changed.where(F.col(key).isNotNull()).select(key).distinct()
         new = summarise(events.join(names, on=key, how="left_semi"))
-        old = _pinned(lake, claim, table)  # as it was, so that a rerun finds the same differences
+        old = pinned(lake, claim, table)  # as it was, so that a rerun finds the same differences
         with persisted(derived.changes(table, new, old, names)) as differences:
             if table is ORDERS:
                 touched |= _order_days(differences, old)
@@ -92,7 +92,7 @@ def _write_events(lake: Lake, plan: DataFrame, days: Collection[date], order: di
     lake.append(REJECTED_EVENTS, result.rejected, **order)
 
 
-def _pinned(lake: Lake, claim: Claim, table: Table) -> DataFrame:
+def pinned(lake: Lake, claim: Claim, table: Table) -> DataFrame:
     """A table as it was when the batch claimed its place."""
     version = claim.silver.get(table.name)
     return lake.read(table, version) if version is not None else lake.frame(table, [])

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from shoal import facts, releases
 from shoal.lake import Lake
 from shoal.models.propensity.model import LOGISTIC_REGRESSION, RECENCY
+from shoal.replays import IS_REJECTED
 from shoal.tables import (
     BATCHES,
     EVENTS,
@@ -76,7 +77,9 @@ def came_in(lake: Lake) -> str:
 
 def _turned_away(lake: Lake) -> str:
     """Which rules the rejected rows broke; a row may break several."""
-    rules = lake.read(REJECTED_EVENTS).select(F.explode("reasons").alias("rule")).groupBy("rule").count()
+    rules = (
+        lake.read(REJECTED_EVENTS).where(IS_REJECTED).select(F.explode("reasons").alias("rule")).groupBy("rule").count()
+    )
     rows = rules.orderBy(F.desc("count"), "rule").limit(_RULES).collect()
     if not rows:
         return ""

@@ -10,7 +10,7 @@ from shoal.cli.root import shoal_command
 from shoal.cli.telling import told
 from shoal.errors import ConfigError
 from shoal.progress import Progress
-from shoal.stages import NAMES, STAGES, Stage
+from shoal.stages import NAMES, STAGES, Stage, named
 
 if TYPE_CHECKING:
     from shoal.job import Arguments
@@ -44,6 +44,21 @@ def pipeline(until: str, **given: Any) -> None:
     Running it again with the same input and day says that nothing is new.
     """
     _run_stages(STAGES[: NAMES.index(until) + 1], given)
+
+
+@shoal_command.command(short_help="Judge rejected rows again, once a rule or a mapping was mended.")
+@options(COMMON)
+@click.option("--batch", "batch_ids", multiple=True, required=True, metavar="ID", help="Batch to look at. Repeatable.")
+@click.option("--reason", "reasons", multiple=True, metavar="RULE", help="Only what this rule rejected. Repeatable.")
+@click.option("--mapping", "mappings", multiple=True, metavar="FILE.yaml", help="A feed of one's own as it is now.")
+def replay(batch_ids: tuple[str, ...], reasons: tuple[str, ...], mappings: tuple[str, ...], **given: Any) -> None:
+    """Judge rejected rows again from bronze, by the newest mapping and rules: what passes now enters silver.
+
+    `shoal rejected` shows batches and reasons.
+    """
+    from shoal.runs import Replay
+
+    _run_stages([named("validate")], {**given, "replay": Replay(batch_ids, reasons, mappings)})
 
 
 def _run_stages(stages: Sequence[Stage], given: dict[str, Any]) -> None:

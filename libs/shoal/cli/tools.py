@@ -68,6 +68,30 @@ def rollback(to: int | None, **given: Any) -> None:
         click.echo(rolled_back(lake, to))
 
 
+@shoal_command.command(short_help="Show rejected rows by rule, with examples.")
+@click.option("--feed", metavar="NAME", help="Only rows of this feed.")
+@click.option("--batch", "batch_ids", multiple=True, metavar="ID", help="Only rows of this batch. Repeatable.")
+@COMMON
+def rejected(feed: str | None, batch_ids: tuple[str, ...], **given: Any) -> None:
+    """Show which rules rejected how many rows, the first row of each as it came, and the batches they are in."""
+    with lake_of(given, "rejected") as lake:
+        from shoal.book_reports import rejected_report
+
+        click.echo(rejected_report(lake, feed=feed, batch_ids=batch_ids))
+
+
+@shoal_command.command(short_help="Show what a feed's newest batch broke, beside those before it.")
+@click.option("--feed", required=True, metavar="NAME", help="Feed to look at.")
+@click.option("--batches", type=click.IntRange(1, 1000), default=28, show_default=True, help="How many before it.")
+@COMMON
+def quality(feed: str, batches: int, **given: Any) -> None:
+    """Show which rules and expectations the newest batch of a feed broke, and how often the batches before did."""
+    with lake_of(given, "quality") as lake:
+        from shoal.book_reports import quality_report
+
+        click.echo(quality_report(lake, feed=feed, batches=batches))
+
+
 @shoal_command.command(short_help="Make a synthetic shop with planted truth.")
 @click.option("--users", type=click.IntRange(1), default=20_000, show_default=True)
 @click.option("--items", type=click.IntRange(1), default=2_000, show_default=True)

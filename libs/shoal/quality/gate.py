@@ -63,10 +63,24 @@ def judge(judged: DataFrame, table: Table, *, rules: Sequence[Rule], max_rejecte
     outcomes = _validate(judged.select(*table.names, *helpers), suite)
     return [
         *(_verdict(outcome, rows) for outcome in outcomes),
-        *(
-            Verdict("rule", rule.name, "info", broken == 0, rows, broken, None)
-            for rule, broken in zip(rules, failures, strict=True)
-        ),
+        *_of_rules(rules, rows, failures),
+    ]
+
+
+def count_rules(judged: DataFrame, rules: Sequence[Rule]) -> list[Verdict]:
+    """One verdict per row rule, without a gate: of rows that are judged again, after their batch has passed.
+
+    Args:
+        judged: rows with ``reasons``.
+        rules: the rules that ``reasons`` was built from.
+    """
+    return _of_rules(rules, *_counts(judged, rules))
+
+
+def _of_rules(rules: Sequence[Rule], rows: int, failures: Sequence[int]) -> list[Verdict]:
+    return [
+        Verdict("rule", rule.name, "info", broken == 0, rows, broken, None)
+        for rule, broken in zip(rules, failures, strict=True)
     ]
 
 

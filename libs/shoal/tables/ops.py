@@ -67,7 +67,12 @@ BATCHES = Table(
         Column("rows_rejected", LongType(), "rows in silver.rejected_events", low=0),
         Column("rows_duplicate", LongType(), "rows that said nothing new", low=0),
         Column("rows_ignored", LongType(), "rows that are no events; null, as 0, before schema version 3", low=0),
-        text("message", "why it was refused; null otherwise"),
+        Column(
+            "replay_reasons",
+            ArrayType(StringType()),
+            "of a replay that was asked for and is not done: rules whose rejected rows are judged again, empty for all",
+        ),
+        text("message", "why it, or its last replay, was refused; null otherwise"),
     ),
     checks=(
         Rule(

@@ -117,6 +117,12 @@ REJECTED_EVENTS = Table(
         text("batch_id", "batch it came in", required=True),
         text("source_file", "file it came in", required=True),
         Column("position", LongType(), "line of a text file, row index of a Parquet file", low=0),
+        Column(
+            "resolved_by",
+            LongType(),
+            "place in ops.claims of the replay since which it is rejected no more; null while it is rejected",
+            low=1,
+        ),
     ),
     writer="validate",
 )

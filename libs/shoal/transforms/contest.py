@@ -158,7 +158,9 @@ def outcome(plan: DataFrame) -> Contest:
             .withColumn("known_from", F.col("delivered_at"))
             .withColumn("known_to", F.greatest("delivered_at", "winner_delivered_at"))
         ),
-        rejected=REJECTED_EVENTS.select(plan.where(new & ~good).withColumn("feed", F.col("source"))),
+        rejected=REJECTED_EVENTS.select(
+            plan.where(new & ~good).withColumns({"feed": F.col("source"), "resolved_by": F.lit(None).cast("long")})
+        ),
     )
 
 

@@ -1,0 +1,137 @@
+"""Rejected rows judged again: what a mended mapping lets pass enters silver once, and nothing is in two places."""
+
+import pytest
+from shelf import stopped_after
+from test_own_feeds import TOLERANT, mended, till  # noqa: F401  (a fixture)
+
+from shoal.book_reports import quality_report, rejected_report
+from shoal.errors import ConfigError
+from shoal.runs import Replay
+from shoal.tables import BATCHES, EVENTS, ORDERS, QUALITY, REJECTED_EVENTS
+
+# The page's file has six rows: four good ones, R4 whose price is the word "free", R5 that is a deposit.
+PRICE, KIND = "price is a number", "event_type is one of its allowed values"
+FREE_IS_TEXT = ("price: {from: Price, form: decimal}", "price: {from: Price}")  # another text form in bronze
+A_DEPOSIT_IS_A_SALE = (
+    ("sale: purchase", "sale: purchase, deposit: purchase"),
+    ("item_id: article", """item_id: {sql: "coalesce(article, 'deposit')"}"""),
+)
+
+
+@pytest.fixture
+def stocked(shelf, till):  # noqa: F811
+    """The page's file in silver, two rows of it rejected; and its mapping."""
+    mapping, receipts = till
+    shelf.run((str(mapping), receipts), until="validate", sets=TOLERANT)
+    return shelf, mapping
+
+
+def replayed(shelf, mapping, *reasons, **more):
+    (batch,) = shelf.read(BATCHES).collect()
+    wanted = Replay((batch.batch_id,), reasons, (str(mapping),))
+    shelf.run(first="validate", until="validate", replay=wanted, sets=TOLERANT, **more)
+
+
+def standing(shelf):
+    """Orders by the place of their rows: good ones in silver, bad ones by what they break."""
+    rejected = {(r.position, *r.reasons) for r in shelf.read(REJECTED_EVENTS, "resolved_by IS NULL").collect()}
+    return sorted(e.order_id for e in shelf.read(EVENTS).collect()), rejected
+
+
+def test_what_passes_now_enters_silver_and_the_rest_keeps_its_reasons(stocked):
+    shelf, mapping = stocked
+    for old, new in A_DEPOSIT_IS_A_SALE:
+        mended(mapping, old, new)
+
+    replayed(shelf, mapping)
+
+    assert standing(shelf) == (["R1", "R1", "R2", "R3", "R5"], {(6, PRICE)})
+    (batch,) = shelf.read(BATCHES).collect()
+    assert (batch.state, batch.rows_in, batch.rows_accepted, batch.rows_rejected) == ("validated", 6, 5, 1)
+    assert "2025-03-04" in {str(day) for day in batch.touched_days}, "R5's day; features rebuild it"
+    assert {o.order_id for o in shelf.read(ORDERS).collect()} == {"R1", "R2", "R5"}
+    (resolved,) = shelf.read(REJECTED_EVENTS, "resolved_by IS NOT NULL").collect()
+    assert (resolved.position, resolved.resolved_by) == (7, 2)
+    judged = {v.name: (v.rows, v.failures) for v in shelf.read(QUALITY, "sequence = 2").collect()}
+    assert (judged[PRICE], judged[KIND]) == ((2, 1), (2, 0)), "two rows were judged again, one is bad still"
+
+    replayed(shelf, mapping)  # once more changes nothing
+
+    assert standing(shelf) == (["R1", "R1", "R2", "R3", "R5"], {(6, PRICE)})
+
+
+def test_the_reports_name_what_can_be_replayed_and_anything_else_is_refused(stocked):
+    shelf, mapping = stocked
+    (batch,) = shelf.read(BATCHES).collect()
+
+    report = rejected_report(shelf.lake, feed="till", batch_ids=())
+
+    assert f"{PRICE}: first in" in report
+    assert "row 6" in report
+    assert '"price":"free"' in report
+    assert f"shoal replay --batch {batch.batch_id}" in report
+    quality = quality_report(shelf.lake, feed="till", batches=28)
+    line = next(line for line in quality.splitlines() if line.startswith(PRICE))
+    assert "16.667%" in line, "one of six rows"
+    with pytest.raises(ConfigError, match="did you mean till"):
+        rejected_report(shelf.lake, feed="til", batch_ids=())
+    with pytest.raises(ConfigError, match="no batch of it was judged"):
+        quality_report(shelf.lake, feed="shoal", batches=28)
+
+    # What cannot be replayed is said together, and changes nothing.
+    before = shelf.lake.version(BATCHES)
+    with pytest.raises(ConfigError) as refused:
+        shelf.run(first="validate", until="validate", replay=Replay(("till-0",), ("price is a numbr",)))
+    assert "--batch till-0: is no batch of this lake; did you mean till-" in str(refused.value)
+    assert "--reason price is a numbr: no rejected row of these batches has it" in str(refused.value)
+    mended(mapping, *FREE_IS_TEXT)
+    with pytest.raises(ConfigError, match="deliver the file again"):
+        replayed(shelf, mapping)
+
+    assert shelf.lake.version(BATCHES) == before
+
+
+@pytest.mark.long
+def test_a_reason_picks_the_rows(stocked):
+    shelf, mapping = stocked
+    for old, new in A_DEPOSIT_IS_A_SALE:
+        mended(mapping, old, new)
+
+    replayed(shelf, mapping, PRICE)
+    assert standing(shelf)[0] == ["R1", "R1", "R2", "R3"]
+
+    replayed(shelf, mapping, KIND)
+    assert standing(shelf)[0] == ["R1", "R1", "R2", "R3", "R5"]
+
+
+@pytest.mark.long
+def test_rows_that_are_no_events_any_more_are_ignored(stocked):
+    shelf, mapping = stocked
+    mended(mapping, "natural_key:", "ignore: kind = 'deposit'\nnatural_key:")
+
+    replayed(shelf, mapping)
+
+    (batch,) = shelf.read(BATCHES).collect()
+    assert (batch.rows_accepted, batch.rows_rejected, batch.rows_ignored) == (4, 1, 1)
+    assert standing(shelf) == (["R1", "R1", "R2", "R3"], {(6, PRICE)})
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "commit", ["merge ops.batches", "merge ops.claims", "append ops.quality", "append silver.events",
+               "merge silver.orders", "merge silver.rejected_events"],
+)  # fmt: skip
+def test_a_replay_that_dies_is_finished_by_whoever_validates_next(stocked, commit):
+    shelf, mapping = stocked
+    for old, new in A_DEPOSIT_IS_A_SALE:
+        mended(mapping, old, new)
+    (batch,) = shelf.read(BATCHES).collect()
+    stopped_after(commit, shelf, first="validate", until="validate", sets=TOLERANT,
+                  replay=Replay((batch.batch_id,), (), (str(mapping),)))  # fmt: skip
+
+    shelf.run(first="validate", until="validate", sets=TOLERANT)
+
+    assert standing(shelf) == (["R1", "R1", "R2", "R3", "R5"], {(6, PRICE)})
+    (batch,) = shelf.read(BATCHES).collect()
+    assert (batch.state, batch.rows_accepted, batch.rows_rejected) == ("validated", 5, 1)
+    assert batch.replay_reasons is None
