@@ -19,7 +19,7 @@ from shoal.lake import Lake
 from shoal.sources import Feed, feed_named
 from shoal.sources.declared import feed_of
 from shoal.sources.mapping import Shop, candidate_events, filled, row_rules
-from shoal.sources.nested import nested_paths, tops, unnested
+from shoal.sources.nested import file_columns, tops, unnested
 from shoal.tables import DECLARED_FEEDS, EVENTS
 
 _MOST_PROBLEMS = 40
@@ -129,8 +129,7 @@ def _wrong_formats(spark: SparkSession, feed: Feed) -> list[str]:
 
 
 def _wrong_paths(spark: SparkSession, feed: Feed) -> list[str]:
-    nested = nested_paths(feed)
-    names = dict.fromkeys([*(c.file_name for c in feed.columns if c.file_name not in nested), *tops(feed)])
+    names = dict.fromkeys([*file_columns(feed), *tops(feed)])
     schema = StructType([StructField(name, StringType()) for name in names])
     try:
         unnested(feed, few_rows(spark, schema, []))

@@ -137,11 +137,12 @@ def checked_feed(lake: Lake, config: Config, name: str, path: str) -> tuple[str,
     files = find_files(lake.spark, path)
     check_columns(lake.spark, feed, files)
     try:
-        raw = raw_rows(lake.spark, feed, files, "check")
-        settled = shop.propose(lake, config.shop, feed, raw).shop
-        events = candidate_events(raw, feed, settled, duplicate_lines=config.validation.duplicate_lines)
-        with persisted(events.withColumn("reasons", reasons(row_rules(feed, settled)))) as judged:
-            return _feed_report(judged, feed, path, count_ignored(raw, feed))
+        # As bronze does, this parts what is read from what is made of it: one plan of both can take Spark for ever.
+        with persisted(raw_rows(lake.spark, feed, files, "check")) as raw:
+            settled = shop.propose(lake, config.shop, feed, raw).shop
+            events = candidate_events(raw, feed, settled, duplicate_lines=config.validation.duplicate_lines)
+            with persisted(events.withColumn("reasons", reasons(row_rules(feed, settled)))) as judged:
+                return _feed_report(judged, feed, path, count_ignored(raw, feed))
     except UNREADABLE as error:
         raise DataError(f"{path} cannot be read as {name}: {first_line(error)}") from error
 

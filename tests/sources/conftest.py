@@ -30,6 +30,12 @@ def read(spark) -> Read:
 
 
 @pytest.fixture
+def stored(read) -> Read:
+    """As ``read``, but the rows stand by themselves, as in bronze: one plan of reading and mapping can be too much."""
+    return lambda feed, *paths: read(feed, *paths).localCheckpoint()
+
+
+@pytest.fixture
 def judge() -> Judge:
     """``judge(raw, FEED)``: candidate events and the rules that each breaks."""
 

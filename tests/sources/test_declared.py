@@ -60,6 +60,11 @@ def test_a_mended_ignore_judges_what_was_read_and_reads_nothing_anew(declared):
     assert feed_of(feed.definition) == feed
 
 
+def test_another_separator_reads_otherwise(declared):
+    assert declared(separator=";").separator == ";"
+    assert declared(separator=";").reading != declared().reading == declared(separator=",").reading
+
+
 def test_without_an_id_or_a_key_every_column_tells_events_apart(declared):
     assert declared().natural_key == ("at", "kind", "who", "what", "price")
 
@@ -98,6 +103,7 @@ WRONG = {
         "events": events(unit_price="price"),
     },
     "ignore: rand says something else each time": {"ignore": "rand() < 0.5"},
+    "separator: must be": {"separator": ":"},
     "feed: shoal is a feed that is part of Shoal": {"feed": "shoal"},
     "feed: must be text that matches": {"feed": "My Clicks"},
     "time_zone: unknown time zone 'Berlin'": {"time_zone": "Berlin"},

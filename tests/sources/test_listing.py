@@ -15,7 +15,7 @@ from shoal.sources.listing import find_files
 def shelf(tmp_path) -> Path:
     """A folder as Spark and people leave it: data of every format, marks and checksums beside it."""
     content = {
-        "a.csv": "data", "b.PARQUET": "data", "c.jsonl": "data", "deep/down/d.csv.gz": "data", "e.ndjson": "data",
+        "a.csv": "data", "b.PARQUET": "data", "c.jsonl": "data", "deep/down/d.tsv.gz": "data", "e.ndjson": "data",
         "f.json": "other", "_SUCCESS": "", ".a.csv.crc": "crc", "_tmp/half.csv": "half", ".cache/old.csv": "old",
     }  # fmt: skip
     for name, text in content.items():
@@ -31,7 +31,7 @@ def names(files, folder):
 def test_a_folder_names_its_data_files_in_order_and_nothing_hidden(spark, shelf):
     found = find_files(spark, str(shelf))
 
-    formats = {"a.csv": "csv", "b.PARQUET": "parquet", "c.jsonl": "json", "deep/down/d.csv.gz": "csv"}
+    formats = {"a.csv": "csv", "b.PARQUET": "parquet", "c.jsonl": "json", "deep/down/d.tsv.gz": "csv"}
     assert names(found, shelf) == [*formats, "e.ndjson", "f.json"]
     assert [file.format for file in found] == [*formats.values(), "json", "json"]
 
@@ -40,10 +40,10 @@ def test_a_folder_names_its_data_files_in_order_and_nothing_hidden(spark, shelf)
     ("path", "found"),
     [
         ("c.jsonl", ["c.jsonl"]),
-        ("deep", ["deep/down/d.csv.gz"]),
+        ("deep", ["deep/down/d.tsv.gz"]),
         ("[ac].*", ["a.csv", "c.jsonl"]),
-        ("{a.csv,deep}", ["a.csv", "deep/down/d.csv.gz"]),
-        ("*", ["a.csv", "b.PARQUET", "c.jsonl", "deep/down/d.csv.gz", "e.ndjson", "f.json"]),
+        ("{a.csv,deep}", ["a.csv", "deep/down/d.tsv.gz"]),
+        ("*", ["a.csv", "b.PARQUET", "c.jsonl", "deep/down/d.tsv.gz", "e.ndjson", "f.json"]),
         ("_tmp/half.csv", ["_tmp/half.csv"]),  # who names it means it
     ],
 )

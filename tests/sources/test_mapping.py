@@ -133,6 +133,16 @@ def test_without_order_ids_what_one_person_bought_at_one_moment_is_one_order(fra
     assert orders[8:] == [None] * 3
 
 
+def test_a_feed_may_keep_columns_in_extra_too(frame, judge):
+    feed = replace(SHOAL, kept={"kind": "upper(event_type)", "query": "query"})
+    raw = frame(SHOAL.table, event(extra={"a": "1", "kind": "of the file"}), event(query="mug"))
+
+    assert [e.extra for e in judge(raw, feed).collect()] == [
+        {"a": "1", "kind": "VIEW"},
+        {"kind": "VIEW", "query": "mug"},
+    ]
+
+
 # -- rows that are no events -----------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """Values inside objects and arrays: one row for each element, and nothing of the file is lost."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -82,6 +83,18 @@ def test_no_row_of_the_file_is_lost(read, tmp_path):
         ("m1", "17", "mug"), ("m1", "17", "bowl"), ("m2", "18", None), ("m3", None, None), ("m4", None, None),
     ]  # fmt: skip
     assert json.loads(found[-1].extra["properties"]) == {"products": "mug"}
+
+
+def test_only_the_elements_that_are_chosen_make_rows(read, tmp_path):
+    feed = replace(feed_of(), elements="element.sku = 'bowl' AND event <> 'Cart Viewed'")
+    cart, alone = TWO | {"messageId": "m2", "event": "Cart Viewed"}, TWO | {"messageId": "m3", "event": None}
+
+    found = read(lines(tmp_path / "a.jsonl", TWO, cart, alone), feed)
+
+    assert [(row.id, row.sku, row.place) for row in found] == [
+        ("m1", "bowl", "0"), ("m2", None, None), ("m3", None, None),
+    ]  # fmt: skip
+    assert all(len(json.loads(row.extra["properties"])["products"]) == 2 for row in found)
 
 
 def test_a_line_that_is_no_json_is_one_malformed_row(read, tmp_path):

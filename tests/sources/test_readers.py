@@ -1,7 +1,9 @@
 """Files of every format become the same rows of bronze, each with its place."""
 
+import gzip
 import json
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -243,6 +245,33 @@ def test_json_lines_may_gain_a_key_late(read, tmp_path):
     (row,) = read(CLICKS, tmp_path).where("event = 'transaction'").collect()
 
     assert (row.transactionid, row.extra, row.position) == ("9", {"coupon": "MAY"}, views + 1)
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_other_separators_part_values_as_commas_do(read, tmp_path, separator):
+    feed = replace(CLICKS, separator=separator)
+    lines = ["1,1,view,'a,b',", "2,1,view", "3,1,view,'a,,c',9,more", "4,1,view,c,9"]
+    written = [line.replace(",", separator).replace("'", '"') for line in (CLICK_HEADER, *lines)]
+    (tmp_path / "a.tsv").write_text("\n".join(written))
+
+    rows = read(feed, tmp_path).orderBy("position").collect()
+
+    assert [(row.position, row.malformed) for row in rows] == [
+        (2, None), (3, written[2]), (4, written[3]), (5, None),
+    ]  # fmt: skip
+    assert (rows[0].itemid, rows[3].itemid, rows[3].transactionid) == (f"a{separator}b", "c", "9")
+
+
+def test_without_quotes_a_quote_is_a_sign_as_any_other(read, tmp_path):
+    feed = replace(CLICKS, columns=CLICKS.columns[:5], separator="\t", has_quotes=False, has_header=False)
+    lines = ['1\t"1\tview\t{"a": "b\\\\c"}\t', '2\t1\t"view"\t""\t9', '3\t1\tview\t"a\tb"\t9']
+    (tmp_path / "a.tsv.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+
+    first, second, ragged = read(feed, tmp_path).orderBy("position").collect()
+
+    assert (first.visitorid, first.itemid, first.transactionid) == ('"1', '{"a": "b\\\\c"}', None)
+    assert (second.event, second.itemid) == ('"view"', '""')
+    assert (ragged.position, ragged.malformed) == (3, lines[2])
 
 
 def test_everything_that_is_wrong_with_files_is_named_at_once(spark, tmp_path):

@@ -4,13 +4,16 @@ import difflib
 
 from shoal.errors import ConfigError
 from shoal.sources.feed import Feed, RawColumn
+from shoal.sources.ga4 import GA4
 from shoal.sources.online_retail import ONLINE_RETAIL
 from shoal.sources.rees46 import REES46
 from shoal.sources.retailrocket import RETAILROCKET
+from shoal.sources.segment import SEGMENT
 from shoal.sources.shoal import SHOAL
+from shoal.sources.snowplow import SNOWPLOW
 from shoal.sources.taobao import TAOBAO
 
-FEEDS = {feed.name: feed for feed in (SHOAL, ONLINE_RETAIL, REES46, RETAILROCKET, TAOBAO)}
+FEEDS = {feed.name: feed for feed in (SHOAL, ONLINE_RETAIL, REES46, RETAILROCKET, TAOBAO, SEGMENT, GA4, SNOWPLOW)}
 
 
 def feed_named(name: str) -> Feed:

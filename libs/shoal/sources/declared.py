@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -80,6 +80,7 @@ class FeedFile(_Part):
     feed: str = Field(pattern=_NAME, description="its name, which names its bronze table too")
     doc: str = Field("", description="what it brings")
     header: bool = Field(True, description="false: a CSV begins with a row, its columns in the order below")
+    separator: Literal[",", ";", "\t", "|"] = Field(",", description="between the values of a CSV")
     multi_line: bool = Field(False, description="quoted text of a CSV may hold line breaks")
     time_zone: str = Field("UTC", description="IANA zone of times that say none")
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] | None = Field(None, description="ISO 4217, of every price")
@@ -209,6 +210,7 @@ def declared_feed(spec: FeedFile) -> Feed:
         event_id=None if spec.event_id is None else f"nullif(trim(try_cast(({spec.event_id}) AS STRING)), '')",
         rules=tuple(Rule(name, condition) for name, condition in spec.rules.items()),
         has_header=spec.header,
+        separator=spec.separator,
         multi_line=spec.multi_line,
         explode=spec.explode,
         ignored=spec.ignore,

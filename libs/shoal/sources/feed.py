@@ -1,12 +1,14 @@
 """What a feed declares: its raw columns, how they become events, and its own row rules. No machinery."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from shoal.tables import Rule, Table, bronze
 
 Form = Literal["text", "integer", "decimal", "time"]
+WHOLE_ORDER = "WHOLE ORDER"  # the item of a return that names none, but the order
 NO_TEXT = "\ufffd"  # what stands where bytes are no UTF-8
 ISO_DATE = "^[0-9]{4}-"  # how a time must begin: Spark would read a bare clock as one of today
 
@@ -48,8 +50,12 @@ class Feed:
     event_id: str | None = None  # SQL over the raw columns for the feed's own id
     rules: tuple[Rule, ...] = ()  # beside those of silver.events; raw columns as raw.<name>
     has_header: bool = True  # False: every line of a CSV is a row, its columns in the declared order
+    separator: str = ","  # between the values of a CSV
+    has_quotes: bool = True  # False: a quote is a sign of a CSV's text as any other
     multi_line: bool = False  # quoted text may hold line breaks: files are then read whole, by one task each
     explode: str | None = None  # path of an array whose every element makes a row
+    elements: str | None = None  # SQL over the file's columns and `element`: which elements do; None: all of them
+    kept: Mapping[str, str] = field(default_factory=dict)  # SQL over the raw columns for further entries of `extra`
     ignored: str | None = None  # SQL over the raw columns: the row is no event; null counts as not ignored
     definition: str | None = None  # the declaration it was made from, as JSON; None: it is part of Shoal
 
@@ -69,7 +75,8 @@ class Feed:
         if self.definition is None:
             return None
         columns = [(c.name, c.form, c.time_formats, c.file_name) for c in self.columns]
-        said = repr((columns, self.explode, self.has_header, self.multi_line))
+        separator = () if self.separator == "," else (self.separator,)
+        said = repr((columns, self.explode, self.has_header, self.multi_line, *separator))
         return hashlib.sha256(said.encode()).hexdigest()[:12]
 
     @property

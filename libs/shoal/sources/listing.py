@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from shoal.errors import ConfigError, DataError, bulleted
 
 FORMATS = {
-    ".csv": "csv", ".csv.gz": "csv", ".parquet": "parquet",
+    ".csv": "csv", ".csv.gz": "csv", ".tsv": "csv", ".tsv.gz": "csv", ".parquet": "parquet",
     ".jsonl": "json", ".jsonl.gz": "json", ".ndjson": "json", ".json": "json", ".json.gz": "json",
 }  # fmt: skip
 

@@ -42,7 +42,7 @@ def candidate_events(raw: DataFrame, feed: Feed, shop: Shop, *, duplicate_lines:
     # The id may need a shuffle: only then is the row doubled as a struct.
     rows = raw.withColumn("_id", _event_id(feed, shop, duplicate_lines)).withColumn("raw", F.struct(*feed.table.names))
     mapped = rows.select(
-        "raw", "source_file", "position", "batch_id", "delivered_at", "extra", F.col("_id").alias("event_id"),
+        "raw", "source_file", "position", "batch_id", "delivered_at", _extra(feed), F.col("_id").alias("event_id"),
         *(
             _mapped(feed, shop, c)
             for c in EVENTS.columns
@@ -91,12 +91,8 @@ def row_rules(feed: Feed, shop: Shop) -> list[Rule]:
 
 def currency_of(feed: Feed) -> Column:
     """What each raw row itself names as its currency; null where it names none."""
-    said = feed.mapping.get("currency", "$currency")
-    if feed.definition is not None and "$currency" not in said:
-        return F.upper(F.trim(F.expr(filled(said, feed, Shop(feed.time_zone or "UTC", None)))))
-    if feed.definition is not None or "currency" not in {column.name for column in feed.columns}:
-        return F.lit(None).cast("string")
-    return F.upper(F.trim("currency"))
+    said = filled(feed.mapping.get("currency", "$currency"), feed, Shop(feed.time_zone or "UTC", None))
+    return F.upper(F.trim(F.expr(said)))
 
 
 def main_currency(raw: DataFrame, feed: Feed) -> str | None:
@@ -124,6 +120,15 @@ def _mapped(feed: Feed, shop: Shop, column: Declared) -> Column:
         # Python holds the years 1 to 9999; a year is left at either end for zones.
         value = F.when(F.year(value).between(2, 9998), value)
     return value.alias(column.name)
+
+
+def _extra(feed: Feed) -> Column:
+    """What the feed had beside its columns, and what it keeps of them."""
+    if not feed.kept:
+        return F.col("extra")
+    kept = F.create_map(*(part for name, sql in feed.kept.items() for part in (F.lit(name), F.expr(sql))))
+    others = F.map_filter("extra", lambda name, _: ~name.isin([*feed.kept]))
+    return F.map_filter(F.map_concat(others, kept), lambda _, value: value.isNotNull()).alias("extra")
 
 
 def _event_id(feed: Feed, shop: Shop, duplicate_lines: Literal["keep", "drop"]) -> Column:

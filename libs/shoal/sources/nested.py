@@ -16,7 +16,7 @@ from pyspark.sql.types import ArrayType, DataType, StringType, StructField, Stru
 from shoal.sources.feed import Feed
 
 _PATH = re.compile(r"(?P<outer>[^\[\]]+?)(?:\[(?P<place>#?)\](?:\.(?P<inner>[^\[\]]+))?)?")
-_PLACE, _ELEMENT = "_shoal_place", "_shoal_element"
+_PLACE, _ELEMENT, _ARRAY = "_shoal_place", "_shoal_element", "_shoal_array"
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,12 @@ def nested_paths(feed: Feed) -> dict[str, Path]:
     """The paths among the feed's columns, by the column's name in the file."""
     found = {column.file_name: path_of(column.file_name) for column in feed.columns}
     return {name: path for name, path in found.items() if path and (len(path.outer) > 1 or path.of_element)}
+
+
+def file_columns(feed: Feed) -> list[str]:
+    """The names of the declared columns that lie in the file itself, in the order of declaration."""
+    nested = nested_paths(feed)
+    return [column.file_name for column in feed.columns if column.file_name not in nested]
 
 
 def tops(feed: Feed) -> list[str]:
@@ -88,8 +94,8 @@ def contradictions(sources: Iterable[str], explode: str | None) -> Iterator[str]
 def unnested(feed: Feed, rows: DataFrame) -> DataFrame:
     """Rows with a column for each declared path, under the path's text; one row per element of an exploded array.
 
-    An empty or missing array makes one row without an element, so that no row of the file is lost. A column that the
-    file has under the very text of a path wins.
+    An array that is missing, or has no element that is to make a row, makes one row without an element, so that no row
+    of the file is lost. A column that the file has under the very text of a path wins.
     """
     paths, there = nested_paths(feed), {*rows.columns}
     if not paths and feed.explode is None:
@@ -99,20 +105,22 @@ def unnested(feed: Feed, rows: DataFrame) -> DataFrame:
     exploded = None if feed.explode is None else (*feed.explode.split("."),)
     if exploded is not None:
         leaves |= {exploded: ArrayType(_element_type(paths.values()))}
-    held = {
-        top: _parsed(top, kinds[top], {outer[1:]: kind for outer, kind in leaves.items() if outer[0] == top})
-        for top in tops(feed)
-        if top in there
-    }
+    held = {top: f"_shoal_held_{place}" for place, top in enumerate(tops(feed)) if top in there}
+    # Columns of their own, so that the JSON of each is read once a row, whatever is taken out of it.
+    rows = rows.withColumns({
+        held[top]: _parsed(top, kinds[top], {outer[1:]: kind for outer, kind in leaves.items() if outer[0] == top})
+        for top in held
+    })  # fmt: skip
 
     def inside(outer: Sequence[str]) -> Column:
         if outer[0] not in held:
             return F.lit(None)
-        return reduce(lambda value, name: value.getField(name), outer[1:], held[outer[0]])
+        return reduce(lambda value, name: value.getField(name), outer[1:], F.col(held[outer[0]]))
 
     if exploded is not None:
-        array = inside(exploded).cast(leaves[exploded])
-        rows = rows.select("*", F.posexplode_outer(array).alias(_PLACE, _ELEMENT))
+        rows = rows.withColumn(_ARRAY, inside(exploded).cast(leaves[exploded]))
+        chosen = _ARRAY if feed.elements is None else f"filter({_ARRAY}, element -> {feed.elements})"
+        rows = rows.select("*", F.posexplode_outer(F.expr(chosen)).alias(_PLACE, _ELEMENT)).drop(_ARRAY)
     columns = {}
     for name, path in paths.items():
         if name in there and path.top not in there:

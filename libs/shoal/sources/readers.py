@@ -26,7 +26,7 @@ from shoal.errors import DataError, bulleted
 from shoal.frames import few_rows
 from shoal.sources.feed import Feed, RawColumn
 from shoal.sources.listing import SourceFile
-from shoal.sources.nested import nested_paths, said_once, tops, unnested
+from shoal.sources.nested import file_columns, nested_paths, said_once, tops, unnested
 from shoal.sources.text_form import text_form
 
 UNREADABLE = (PySparkException, Py4JJavaError)  # Spark's own exceptions reach Python in either form
@@ -125,7 +125,9 @@ def _csv_rows(spark: SparkSession, feed: Feed, paths: list[str]) -> DataFrame:
         .option("mode", "PERMISSIVE")
         .option("columnNameOfCorruptRecord", "_shoal_malformed")
         .option("multiLine", feed.multi_line)
-        .option("escape", '"')
+        .option("sep", feed.separator)
+        .option("quote", '"' if feed.has_quotes else "")
+        .option("escape", '"' if feed.has_quotes else "")
         .csv([_literal(path) for path in paths])
     )
     numbered, line = _numbered(lines, first=2 if feed.has_header else 1)  # the header is line 1
@@ -286,9 +288,11 @@ def _csv_header(spark: SparkSession, feed: Feed, path: str) -> list[str]:
     line = "" if first is None else str(first["value"]).lstrip("\ufeff").rstrip("\r")
     if "\x00" in line or "\ufffd" in line:
         raise ValueError("its first line is not text in UTF-8")
-    names = next(csv.reader([line]), [])
+    names = line.split(feed.separator)
+    if feed.has_quotes:
+        names = next(csv.reader([line], delimiter=feed.separator), [])
     if not feed.has_header:
-        declared = [column.file_name for column in feed.columns]
+        declared = file_columns(feed)
         if len(names) != len(declared):
             wanted = f"{len(declared)} columns, {', '.join(declared)}"
             raise ValueError(f"its first line has {len(names)} columns, and a file without a header has {wanted}")
