@@ -62,7 +62,7 @@ def all_batches(lake: Lake) -> list[Batch]:
 
 
 def unseen(batches: Iterable[Batch], feed: Feed, files: Iterable[SourceFile]) -> list[SourceFile]:
-    """The files whose content this feed has not brought yet; of files with the same content the first.
+    """The files whose content this feed has not brought yet; of the same content the first, and none that is empty.
 
     What was refused before it was read has brought nothing: its files may come again, in better company. So may those
     of a refused batch that was read by a declaration which makes other rows of a file.
@@ -75,7 +75,7 @@ def unseen(batches: Iterable[Batch], feed: Feed, files: Iterable[SourceFile]) ->
     seen = {file.sha256 for batch in brought for file in batch.files}
     fresh: dict[str, SourceFile] = {}
     for file in files:
-        if file.sha256 not in seen:
+        if file.sha256 not in seen and not file.is_empty:
             fresh.setdefault(file.sha256, file)
     return [*fresh.values()]
 

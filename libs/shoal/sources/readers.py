@@ -44,6 +44,7 @@ OF_A_VALUE = (
 )
 _TEXT_MAP = "map<string,string>"
 _EXTRA = RawColumn("", "text", "a column that the feed does not declare")
+_ZSTD = " (Spark reads zstd from 4.1 on, older ones where Hadoop's native library has it; else take gzip)"
 _HEADER_LINES = 1000  # JSON lines that are read to learn which columns there are
 
 
@@ -58,7 +59,8 @@ def check_columns(spark: SparkSession, feed: Feed, files: Sequence[SourceFile]) 
         try:
             found = _columns_of(spark, feed, file)
         except (*UNREADABLE, ValueError) as error:
-            problems.append(f"{file.path}: cannot be read as {file.format}: {first_line(error)}")
+            hint = _ZSTD if file.path.lower().endswith(".zst") else ""
+            problems.append(f"{file.path}: cannot be read as {file.format}: {first_line(error)}{hint}")
             continue
         missing = _missing(feed, found)
         taken = [name for name in found if _is_taken(name)] if file.format != "json" else []

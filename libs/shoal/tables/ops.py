@@ -76,6 +76,19 @@ BATCHES = Table(
     ),
 )
 
+FILES = Table(
+    name="ops.files",
+    doc="One row per file that was looked into and brought nothing new: it need not be opened again.",
+    key=("path",),
+    columns=(
+        text("path", "where it lies", required=True),
+        Column("size", LongType(), "bytes", required=True, low=0),
+        Column("modified_at", TimestampType(), "its modification time, UTC", required=True),
+        text("sha256", "hash of its content", required=True),
+        Column("looked_at", TimestampType(), "when it was looked into, or before, UTC", required=True),
+    ),
+)
+
 CLAIMS = Table(
     name="ops.claims",
     doc="One row per place in the one order in which batches enter silver.",
