@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from pyspark.sql import functions as F
 
-from shoal import batches, feeds, ledger
+from shoal import batches, drift, feeds, ledger
 from shoal.batches import Batch
 from shoal.cli import run_job
 from shoal.config import Config
@@ -14,7 +14,15 @@ from shoal.lake import Lake
 from shoal.runs import Run
 from shoal.sources import Feed
 from shoal.sources.listing import Known, SourceFile, find_files
-from shoal.sources.readers import UNREADABLE, check_columns, first_line, is_of_the_input, is_there, raw_rows
+from shoal.sources.readers import (
+    UNREADABLE,
+    Columns,
+    check_columns,
+    first_line,
+    is_of_the_input,
+    is_there,
+    raw_rows,
+)
 
 _CHANGED = "files have changed since they were ingested"
 
@@ -40,20 +48,25 @@ def ingest(lake: Lake, config: Config, run: Run) -> None:
     known = ledger.known(lake, book)
     found = [(feed, path, find_files(lake.spark, path, known)) for feed, path in given]
     _judge_changed(config, run, book, [(feed, files) for feed, _, files in found])
+    columns = dict[tuple[str, str], Columns]()  # by feed and path
     for feed, path, everything in found:
         files = _to_read(config, book, feed, everything)
-        check_columns(lake.spark, feed, files)
+        last = [*(drift.came_before(book, feed.name) or [{}])[-1]]
+        columns |= {(feed.name, at): there for at, there in check_columns(lake.spark, feed, files, last).items()}
         _tell_empty(run, feed, path, everything, known)
         ledger.remember(lake, known, {*everything} - {*files}, run.started_at)
     for feed, path, everything in found:
-        files = _to_read(config, batches.all_batches(lake), feed, everything)  # inputs may overlap
+        book = batches.all_batches(lake)  # inputs may overlap
+        files = _to_read(config, book, feed, everything)
         if not files:
             run.note(f"{feed.name}: nothing new in {path}")
             continue
-        planned = batches.plan(lake, feed, files, run.started_at)
+        there = drift.together(columns.get((feed.name, file.path), {}) for file in files)
+        planned = batches.plan(lake, feed, files, run.started_at, there)
         if planned.was_never_read:
             run.warn(f"batch {planned.batch_id} stays refused (--retry-refused reads it again): {planned.message}")
             continue
+        _tell_drift(run, feed, drift.came_before(book, feed.name), there)
         batch = _load(lake, planned)
         run.rows += batch.rows_in
         run.note(f"{feed.name}: {batch.rows_in:,} rows from {len(files):,} files as batch {batch.batch_id}")
@@ -95,6 +108,12 @@ def _tell_empty(run: Run, feed: Feed, path: str, files: Sequence[SourceFile], kn
     if empty:
         more = f" and {len(empty) - 1:,} more" if empty[1:] else ""
         run.note(f"{feed.name}: left out of {path} as empty: {empty[0]}{more}")
+
+
+def _tell_drift(run: Run, feed: Feed, before: Sequence[Columns], now: Columns) -> None:
+    """Say what is new about the columns: of the first delivery a note, afterwards a warning."""
+    for sentence in drift.news(feed, before, now):
+        (run.warn if before else run.note)(f"{feed.name}: {sentence}")
 
 
 def _load(lake: Lake, batch: Batch) -> Batch:

@@ -80,7 +80,13 @@ def unseen(batches: Iterable[Batch], feed: Feed, files: Iterable[SourceFile]) ->
     return [*fresh.values()]
 
 
-def plan(lake: Lake, feed: Feed, files: Iterable[SourceFile], now: datetime) -> Batch:
+def plan(
+    lake: Lake,
+    feed: Feed,
+    files: Iterable[SourceFile],
+    now: datetime,
+    columns: Mapping[str, str | None] | None = None,  # of the files, and their types where the format has them
+) -> Batch:
     """Write down what is about to be read. The same files make the same batch, whoever plans it.
 
     A batch that was refused before it was read stays so, unless its files lie elsewhere now.
@@ -95,12 +101,13 @@ def plan(lake: Lake, feed: Feed, files: Iterable[SourceFile], now: datetime) -> 
         "feed_version": feed.version,
         "state": "planned",
         "files": [_file_row(file, None) for file in planned],
+        "file_columns": [{"name": name, "type": kind} for name, kind in (columns or {}).items()] or None,
         "planned_at": now,
     }
     held_row = lake.insert_new(BATCHES, row)
     held = _batch(held_row, feeds.finder(lake, [held_row])(held_row))
     if held.was_never_read and {file.path for file in held.files} != {file.path for file in planned}:
-        again = {"files": row["files"], "feed_version": feed.version, "message": None}
+        again = {"message": None, **{name: row[name] for name in ("files", "file_columns", "feed_version")}}
         return replace(_update(lake, held, "planned", after=("refused",), **again), feed=feed)
     return held
 

@@ -111,6 +111,19 @@ def test_zstd_that_cannot_be_unpacked_says_what_to_do(spark, tmp_path):
         check_columns(spark, CLICKS, find_files(spark, str(tmp_path)))
 
 
+def test_a_column_that_turns_into_text_rejects_the_rows_that_do_not_convert(read, judge, tmp_path):
+    names = CLICK_HEADER.split(",")
+    lines = [("1433221332117", "17", "view", "3", None), ("yesterday", "17", "view", "3", None)]
+    pq.write_table(pa.table(dict(zip(names, zip(*lines, strict=True), strict=True))), tmp_path / "text.parquet")
+    pq.write_table(pa.table({**{name: [1] for name in names}, "event": ["view"]}), tmp_path / "numbers.parquet")
+
+    events = judge(read(CLICKS, tmp_path), CLICKS).collect()
+
+    assert {event.raw.timestamp: bool(event.reasons) for event in events} == {
+        "1433221332117": False, "yesterday": True, "1": False,
+    }  # fmt: skip
+
+
 # -- positions --------------------------------------------------------------------------------------------------
 
 

@@ -22,7 +22,7 @@ from shoal.tables.ops import (
 from shoal.tables.silver import EVENT_VERSIONS, EVENTS, ITEMS, ORDERS, REJECTED_EVENTS, USERS
 from shoal.tables.table import Column, Rule, Table
 
-SCHEMA_VERSION = 2  # of the whole lake; raised with every change of a declared table
+SCHEMA_VERSION = 3  # of the whole lake; raised with every change of a declared table
 
 SILVER = (EVENTS, EVENT_VERSIONS, REJECTED_EVENTS, ORDERS, ITEMS, USERS)
 FEATURES = (USER_DAYS, USER_ITEM_DAYS, USER_FEATURES)

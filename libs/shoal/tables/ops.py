@@ -36,6 +36,8 @@ FILE = StructType([
     StructField("rows", LongType()),
 ])  # fmt: skip
 
+FILE_COLUMN = StructType([StructField("name", StringType()), StructField("type", StringType())])
+
 DECLARED_FEEDS = Table(
     name="ops.feeds",
     doc="One row per version of a feed that a shop has declared itself; batches name the one they are judged by.",
@@ -58,6 +60,12 @@ BATCHES = Table(
         text("feed_version", "version in ops.feeds that it is judged by; null for a feed that is part of Shoal"),
         Column("state", StringType(), "how far it has come", required=True, allowed=BATCH_STATES),
         Column("files", ArrayType(FILE), "the files as planned; rows once they are in bronze", required=True),
+        Column(
+            "file_columns",
+            ArrayType(FILE_COLUMN),
+            "columns of the files as they were found, with their types where the format has them; null before "
+            "schema version 3",
+        ),
         Column("planned_at", TimestampType(), "when the plan was written, UTC", required=True),
         Column("sequence", LongType(), "place in the order in which batches entered silver; null before", low=1),
         Column("silver_versions", MapType(StringType(), LongType()), "versions of silver once it had entered"),
