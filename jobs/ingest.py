@@ -1,17 +1,30 @@
-"""files -> bronze.*, ops.batches, ops.feeds"""
+"""files -> bronze.*, ops.batches, ops.files, ops.feeds"""
+
+from collections.abc import Iterable, Sequence
 
 from pyspark.sql import functions as F
 
-from shoal import batches, feeds
+from shoal import batches, drift, feeds, ledger
 from shoal.batches import Batch
 from shoal.cli import run_job
 from shoal.config import Config
 from shoal.config.feed_files import feed_given
-from shoal.errors import ConfigError, DataError
+from shoal.errors import ConfigError, DataError, bulleted
 from shoal.lake import Lake
 from shoal.runs import Run
-from shoal.sources.listing import find_files
-from shoal.sources.readers import UNREADABLE, check_columns, first_line, is_of_the_input, is_there, raw_rows
+from shoal.sources import Feed
+from shoal.sources.listing import Known, SourceFile, find_files
+from shoal.sources.readers import (
+    UNREADABLE,
+    Columns,
+    check_columns,
+    first_line,
+    is_of_the_input,
+    is_there,
+    raw_rows,
+)
+
+_CHANGED = "files have changed since they were ingested"
 
 
 def ingest(lake: Lake, config: Config, run: Run) -> None:
@@ -31,24 +44,76 @@ def ingest(lake: Lake, config: Config, run: Run) -> None:
     begun = [batch for batch in book if batch.state == "planned"]
     run.rows = sum(_load(lake, batch).rows_in for batch in begun)
 
-    found = [(feed, path, find_files(lake.spark, path)) for feed, path in given]
     book = batches.all_batches(lake)
-    for feed, _, files in found:
-        check_columns(lake.spark, feed, batches.unseen(book, feed, files))
+    known = ledger.known(lake, book)
+    found = [(feed, path, find_files(lake.spark, path, known)) for feed, path in given]
+    _judge_changed(config, run, book, [(feed, files) for feed, _, files in found])
+    columns = dict[tuple[str, str], Columns]()  # by feed and path
     for feed, path, everything in found:
-        files = batches.unseen(batches.all_batches(lake), feed, everything)  # inputs may overlap
+        files = _to_read(config, book, feed, everything)
+        last = [*(drift.came_before(book, feed.name) or [{}])[-1]]
+        columns |= {(feed.name, at): there for at, there in check_columns(lake.spark, feed, files, last).items()}
+        _tell_empty(run, feed, path, everything, known)
+        ledger.remember(lake, known, {*everything} - {*files}, run.started_at)
+    for feed, path, everything in found:
+        book = batches.all_batches(lake)  # inputs may overlap
+        files = _to_read(config, book, feed, everything)
         if not files:
             run.note(f"{feed.name}: nothing new in {path}")
             continue
-        planned = batches.plan(lake, feed, files, run.started_at)
+        there = drift.together(columns.get((feed.name, file.path), {}) for file in files)
+        planned = batches.plan(lake, feed, files, run.started_at, there)
         if planned.was_never_read:
             run.warn(f"batch {planned.batch_id} stays refused (--retry-refused reads it again): {planned.message}")
             continue
+        _tell_drift(run, feed, drift.came_before(book, feed.name), there)
         batch = _load(lake, planned)
         run.rows += batch.rows_in
         run.note(f"{feed.name}: {batch.rows_in:,} rows from {len(files):,} files as batch {batch.batch_id}")
     if run.rows == 0:
         run.outcome = "nothing new"
+
+
+def _judge_changed(
+    config: Config, run: Run, book: Sequence[Batch], found: Iterable[tuple[Feed, Sequence[SourceFile]]]
+) -> None:
+    """Say which files hold something else than when they were ingested, and what becomes of them.
+
+    Raises:
+        DataError: there are some, and the settings refuse them; all of them listed.
+    """
+    problems = []
+    for feed, files in found:
+        changed = ledger.changed(book, feed, batches.unseen(book, feed, files))
+        problems += [f"{feed.name}: {was.path} ({was.size:,} -> {now.size:,} bytes)" for now, was in changed.items()]
+    if problems and config.ingest.changed_files == "refuse":
+        raise DataError(bulleted(f"{_CHANGED}; --set ingest.changed_files=ingest takes them as they are:", problems))
+    if problems:
+        then = "come in" if config.ingest.changed_files == "ingest" else "are left out"
+        run.warn(bulleted(f"{_CHANGED} and {then} as they are now:", problems))
+
+
+def _to_read(config: Config, book: Sequence[Batch], feed: Feed, files: Sequence[SourceFile]) -> list[SourceFile]:
+    """What the feed has not brought yet; what has changed only where the settings take it."""
+    fresh = batches.unseen(book, feed, files)
+    if config.ingest.changed_files == "ingest":
+        return fresh
+    changed = ledger.changed(book, feed, fresh)
+    return [file for file in fresh if file not in changed]
+
+
+def _tell_empty(run: Run, feed: Feed, path: str, files: Sequence[SourceFile], known: Known) -> None:
+    """Say once that empty files are left out."""
+    empty = [file.path for file in files if file.is_empty and file.state not in known]
+    if empty:
+        more = f" and {len(empty) - 1:,} more" if empty[1:] else ""
+        run.note(f"{feed.name}: left out of {path} as empty: {empty[0]}{more}")
+
+
+def _tell_drift(run: Run, feed: Feed, before: Sequence[Columns], now: Columns) -> None:
+    """Say what is new about the columns: of the first delivery a note, afterwards a warning."""
+    for sentence in drift.news(feed, before, now):
+        (run.warn if before else run.note)(f"{feed.name}: {sentence}")
 
 
 def _load(lake: Lake, batch: Batch) -> Batch:
@@ -92,12 +157,13 @@ def _is_as_planned(lake: Lake, run: Run, batch: Batch) -> bool:
 
 def _changed(lake: Lake, batch: Batch) -> str | None:
     """Which file of a planned batch is no longer what was planned; None if all are."""
+    known = ledger.of_batches([batch])
     for file in batch.files:
         try:
             if file.format == "delta":
                 same = is_there(lake.spark, file.path)
             else:
-                same = find_files(lake.spark, file.path)[0].sha256 == file.sha256
+                same = find_files(lake.spark, file.path, known)[0].sha256 == file.sha256
         except (ConfigError, DataError):
             same = False
         if not same:

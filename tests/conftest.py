@@ -20,11 +20,11 @@ DATA = Path(os.environ.get("SHOAL_DATA_DIR", "../shared/data"))
 TEST_OPTIONS = {
     "spark.master": "local[2]",
     "spark.driver.memory": "3g",
-    # Two JVMs share two cores: no threads for collecting, and only what is very hot is compiled with all care (as by
-    # default, compiling alone took 30 % of the time). A full code cache would end all compiling.
+    # Two JVMs share two cores: no threads for collecting, and only what is very hot is compiled with all care, as
+    # outside of tests. A full code cache would end all compiling.
     "spark.driver.extraJavaOptions": (
-        "-XX:+UseSerialGC -Xmn1200m -XX:ReservedCodeCacheSize=512m -XX:Tier4InvocationThreshold=20000 "
-        "-XX:Tier4MinInvocationThreshold=3000 -XX:Tier4CompileThreshold=50000 -XX:Tier4BackEdgeThreshold=150000"
+        "-XX:+UseSerialGC -Xmn1200m -XX:ReservedCodeCacheSize=512m -XX:Tier4InvocationThreshold=250000 "
+        "-XX:Tier4MinInvocationThreshold=30000 -XX:Tier4CompileThreshold=750000 -XX:Tier4BackEdgeThreshold=4000000"
     ),
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",

@@ -73,7 +73,7 @@ def all_batches(lake: Lake) -> list[Batch]:
 
 
 def unseen(batches: Iterable[Batch], feed: Feed, files: Iterable[SourceFile]) -> list[SourceFile]:
-    """The files whose content this feed has not brought yet; of files with the same content the first.
+    """The files whose content this feed has not brought yet; of the same content the first, and none that is empty.
 
     What was refused before it was read has brought nothing: its files may come again, in better company. So may those
     of a refused batch that was read by a declaration which makes other rows of a file.
@@ -86,12 +86,18 @@ def unseen(batches: Iterable[Batch], feed: Feed, files: Iterable[SourceFile]) ->
     seen = {file.sha256 for batch in brought for file in batch.files}
     fresh: dict[str, SourceFile] = {}
     for file in files:
-        if file.sha256 not in seen:
+        if file.sha256 not in seen and not file.is_empty:
             fresh.setdefault(file.sha256, file)
     return [*fresh.values()]
 
 
-def plan(lake: Lake, feed: Feed, files: Iterable[SourceFile], now: datetime) -> Batch:
+def plan(
+    lake: Lake,
+    feed: Feed,
+    files: Iterable[SourceFile],
+    now: datetime,
+    columns: Mapping[str, str | None] | None = None,  # of the files, and their types where the format has them
+) -> Batch:
     """Write down what is about to be read. The same files make the same batch, whoever plans it.
 
     A batch that was refused before it was read stays so, unless its files lie elsewhere now.
@@ -106,12 +112,13 @@ def plan(lake: Lake, feed: Feed, files: Iterable[SourceFile], now: datetime) -> 
         "feed_version": feed.version,
         "state": "planned",
         "files": [_file_row(file, None) for file in planned],
+        "file_columns": [{"name": name, "type": kind} for name, kind in (columns or {}).items()] or None,
         "planned_at": now,
     }
     held_row = lake.insert_new(BATCHES, row)
     held = _batch(held_row, feeds.finder(lake, [held_row])(held_row))
     if held.was_never_read and {file.path for file in held.files} != {file.path for file in planned}:
-        again = {"files": row["files"], "feed_version": feed.version, "message": None}
+        again = {"message": None, **{name: row[name] for name in ("files", "file_columns", "feed_version")}}
         return replace(_update(lake, held, "planned", after=("refused",), **again), feed=feed)
     return held
 

@@ -134,7 +134,7 @@ def checked_feed(lake: Lake, config: Config, name: str, path: str) -> tuple[str,
     """
     feed = feed_given(name)
     feeds.check_sql(lake.spark, feed)
-    files = find_files(lake.spark, path)
+    files = [file for file in find_files(lake.spark, path) if not file.is_empty]
     check_columns(lake.spark, feed, files)
     try:
         # As bronze does, this parts what is read from what is made of it: one plan of both can take Spark for ever.

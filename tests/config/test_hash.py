@@ -38,6 +38,7 @@ def test_the_hash_tells_row_changing_settings_apart():
         "spark.sql.shuffle.partitions=64",
         "lake=other",
         "ingest.inputs=[{feed: shoal, path: a}]",
+        "ingest.changed_files=refuse",
         "publish.max_retries=9",
     ],
 )

@@ -3,14 +3,17 @@
 import contextlib
 import gzip
 import json
+from datetime import UTC, datetime
 
 import pytest
 from click.testing import CliRunner, Result
 
-from shoal import facts
+from shoal import batches, facts
 from shoal.cli import shoal_command
 from shoal.lake import Lake
 from shoal.sources import FEEDS
+from shoal.sources.listing import SourceFile
+from shoal.tables import SCHEMA_VERSION
 
 
 @pytest.fixture
@@ -172,3 +175,19 @@ def test_a_feed_that_is_not_there_is_a_wrong_setting(check, tmp_path):
 
     assert checked.exit_code == 2
     assert "unknown feed 'retail'" in checked.stderr
+
+
+def test_how_a_feed_has_changed_is_shown(spark, shoal, tmp_path):
+    feed, lake = FEEDS["shoal"], Lake(spark, str(tmp_path / "lake"))
+    facts.settle(lake, {"schema_version": (str(SCHEMA_VERSION), "made by this version")})
+    file = SourceFile("/landing/a.csv", "csv", 10, datetime(2025, 3, 1, tzinfo=UTC), "hash")
+    batches.plan(lake, feed, [file], datetime(2025, 3, 1, 10, tzinfo=UTC), {"event_type": None, "event_time": None})
+
+    shown = shoal("feed", "drift", "--feed", "shoal", "--lake", lake.location)
+    unknown = shoal("feed", "drift", "--feed", "till", "--lake", lake.location)
+
+    assert shown.exit_code == 0, shown.output
+    assert shown.stdout.splitlines()[0] == "shoal: 1 batch"
+    assert shown.stdout.splitlines()[1].endswith("first: event_type, event_time")
+    assert unknown.exit_code == 2
+    assert "the feed till has brought nothing to" in unknown.output

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from shoal.errors import ConfigError, DataError
+from shoal.sources import listing
 from shoal.sources.listing import find_files
 
 
@@ -17,6 +18,8 @@ def shelf(tmp_path) -> Path:
     content = {
         "a.csv": "data", "b.PARQUET": "data", "c.jsonl": "data", "deep/down/d.tsv.gz": "data", "e.ndjson": "data",
         "f.json": "other", "_SUCCESS": "", ".a.csv.crc": "crc", "_tmp/half.csv": "half", ".cache/old.csv": "old",
+        "g.csv.tmp": "half", "g.csv._COPYING_": "half", "g.csv.inprogress": "half", "g.csv.crdownload": "half",
+        "staged.tmp/h.csv": "half",
     }  # fmt: skip
     for name, text in content.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -28,7 +31,7 @@ def names(files, folder):
     return [str(Path(file.path).relative_to(folder)) for file in files]
 
 
-def test_a_folder_names_its_data_files_in_order_and_nothing_hidden(spark, shelf):
+def test_a_folder_names_its_data_files_in_order_and_nothing_hidden_or_half_written(spark, shelf):
     found = find_files(spark, str(shelf))
 
     formats = {"a.csv": "csv", "b.PARQUET": "parquet", "c.jsonl": "json", "deep/down/d.tsv.gz": "csv"}
@@ -45,6 +48,7 @@ def test_a_folder_names_its_data_files_in_order_and_nothing_hidden(spark, shelf)
         ("{a.csv,deep}", ["a.csv", "deep/down/d.tsv.gz"]),
         ("*", ["a.csv", "b.PARQUET", "c.jsonl", "deep/down/d.tsv.gz", "e.ndjson", "f.json"]),
         ("_tmp/half.csv", ["_tmp/half.csv"]),  # who names it means it
+        ("staged.tmp", ["staged.tmp/h.csv"]),
     ],
 )
 def test_a_path_is_a_name_or_a_glob(spark, shelf, path, found):
@@ -67,16 +71,77 @@ def test_a_file_is_known_by_its_content(spark, shelf):
     assert found["a.csv"].modified_at == datetime.fromtimestamp(1_600_000_000, UTC)
 
 
-def test_what_cannot_be_read_is_named_together(spark, shelf):
-    (shelf / "nothing.csv").touch()
-    (shelf / "notes.txt").write_text("hello")
+@pytest.fixture
+def opened(monkeypatch) -> list[str]:
+    """Names of the files that are opened."""
+    names, hashed = [], listing._hashed
+
+    def noted(spark, fs, entry):
+        names.append(entry.name)
+        return hashed(spark, fs, entry)
+
+    monkeypatch.setattr(listing, "_hashed", noted)
+    return names
+
+
+def test_only_files_that_are_not_known_as_they_are_listed_are_opened(spark, shelf, opened):
+    folder = f"{shelf}/*.*"
+    known = {file.state: file.sha256 for file in find_files(spark, folder)}
+    opened.clear()
+
+    again = find_files(spark, folder, known)
+    assert (opened, {file.state: file.sha256 for file in again}) == ([], known)
+
+    (shelf / "a.csv").write_text("date")  # of the same size
+    os.utime(shelf / "a.csv", (1_600_000_000, 1_600_000_000))
+    (shelf / "new.csv").write_text("data")
+    find_files(spark, folder, known)
+    assert opened == ["a.csv", "new.csv"]
+
+
+def test_a_file_that_goes_while_others_are_read_is_not_there(spark, shelf, monkeypatch):
+    hashed = listing._hashed
+
+    def racing(spark, fs, entry):
+        (shelf / "c.jsonl").unlink(missing_ok=True)
+        return hashed(spark, fs, entry)
+
+    monkeypatch.setattr(listing, "_hashed", racing)
+
+    assert names(find_files(spark, f"{shelf}/*.*"), shelf) == ["a.csv", "b.PARQUET", "e.ndjson", "f.json"]
+    monkeypatch.setattr(listing, "_hashed", lambda *_: None)
+    with pytest.raises(ConfigError, match=r"a\.csv does not exist any more"):
+        find_files(spark, f"{shelf}/a.csv")
+
+
+def test_an_empty_file_among_others_is_a_quiet_hour(spark, shelf, opened):
+    (shelf / "quiet.csv").touch()
+
+    empty = [file for file in find_files(spark, str(shelf)) if file.is_empty]
+
+    assert names(empty, shelf) == ["quiet.csv"]
+    assert "quiet.csv" not in opened
+
+
+def test_a_folder_of_nothing_but_empty_files_is_a_broken_export(spark, tmp_path):
+    for hour in range(3):
+        (tmp_path / f"{hour}.csv").touch()
 
     with pytest.raises(DataError) as caught:
-        find_files(spark, str(shelf))
+        find_files(spark, str(tmp_path))
+
+    assert str(caught.value).count("is empty (0 bytes)") == 3
+
+
+def test_what_cannot_be_read_is_named_together(spark, tmp_path):
+    (tmp_path / "nothing.csv").touch()
+    (tmp_path / "notes.txt").write_text("hello")
+
+    with pytest.raises(DataError) as caught:
+        find_files(spark, str(tmp_path))
 
     assert "nothing.csv: is empty (0 bytes)" in str(caught.value)
     assert "notes.txt: cannot tell its format" in str(caught.value)
-    assert "a.csv" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,18 @@ def test_a_file_cut_between_orders_or_delivered_again_brings_the_same_events(fra
     assert ids(judge(frame(RETAIL.table, *orders, *again), RETAIL)) == sorted(whole * 2)
 
 
+@pytest.mark.parametrize("place", [0, 3, 6], ids=["first", "in between", "last"])
+def test_a_file_that_grew_brings_the_same_events_and_one_for_each_new_row(frame, judge, orders, place):
+    """A fourth mug of the first invoice, wherever it is put, is the fourth: the old ones keep their ids."""
+    more = [*orders[:place], line("1", "mug"), *orders[place:]]
+    grown = [{**each, "position": 2 + number} for number, each in enumerate(more)]
+
+    before, after = ids(judge(frame(RETAIL.table, *orders), RETAIL)), ids(judge(frame(RETAIL.table, *grown), RETAIL))
+
+    assert len(set(after)) == len(orders) + 1
+    assert {*before} < {*after}
+
+
 def test_row_order_and_partitioning_change_no_id(frame, judge, orders):
     def by_position(raw):
         return {e.position: e.event_id for e in judge(raw, RETAIL).select("position", "event_id").collect()}

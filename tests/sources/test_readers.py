@@ -87,6 +87,44 @@ def test_parquet_files_may_disagree_about_types(read, tmp_path):
     assert first.visitorid == "17"
 
 
+@pytest.mark.parametrize("codec", ["gzip", "zstd"])
+@pytest.mark.parametrize("multi_line", [False, True])
+def test_compressed_files_are_read_as_plain_ones(read, tmp_path, codec, multi_line):
+    packed = {"gzip": ".gz", "zstd": ".zst"}[codec]
+    rows = {
+        "a.csv": f"{CLICK_HEADER}\n1,17,view,3,\n",
+        "b.jsonl": '{"timestamp": 1, "visitorid": 17, "event": "view", "itemid": 3}\n',
+    }
+    for name, text in rows.items():
+        with pa.CompressedOutputStream(tmp_path / f"{name}{packed}", codec) as file:
+            file.write(text.encode())
+
+    first, second = read(replace(CLICKS, multi_line=multi_line), tmp_path).select(*raw_values(CLICKS)).collect()
+
+    assert first == second
+    assert (first.visitorid, first.event) == ("17", "view")
+
+
+def test_zstd_that_cannot_be_unpacked_says_what_to_do(spark, tmp_path):
+    (tmp_path / "a.csv.zst").write_text("this is no zstd")
+
+    with pytest.raises(DataError, match=r"a\.csv\.zst: cannot be read as csv: .*zstd from 4\.1 on.*take gzip"):
+        check_columns(spark, CLICKS, find_files(spark, str(tmp_path)))
+
+
+def test_a_column_that_turns_into_text_rejects_the_rows_that_do_not_convert(read, judge, tmp_path):
+    names = CLICK_HEADER.split(",")
+    lines = [("1433221332117", "17", "view", "3", None), ("yesterday", "17", "view", "3", None)]
+    pq.write_table(pa.table(dict(zip(names, zip(*lines, strict=True), strict=True))), tmp_path / "text.parquet")
+    pq.write_table(pa.table({**{name: [1] for name in names}, "event": ["view"]}), tmp_path / "numbers.parquet")
+
+    events = judge(read(CLICKS, tmp_path), CLICKS).collect()
+
+    assert {event.raw.timestamp: bool(event.reasons) for event in events} == {
+        "1433221332117": False, "yesterday": True, "1": False,
+    }  # fmt: skip
+
+
 # -- positions --------------------------------------------------------------------------------------------------
 
 

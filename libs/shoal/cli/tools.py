@@ -130,7 +130,7 @@ Next:
 
 @shoal_command.group(short_help="List and try feeds.")
 def feed() -> None:
-    """List the feeds, write an example, try a file."""
+    """List the feeds, write an example, try a file, see how one has changed."""
 
 
 @feed.command("list", short_help="List the feeds.")
@@ -173,6 +173,19 @@ def feed_check(path: str, name: str, mapping: str | None, **given: Any) -> None:
         click.echo(report)
         if not good:
             sys.exit(3)
+
+
+@feed.command("drift", short_help="Show how a feed's columns have changed.")
+@click.option("--feed", "name", required=True, metavar="NAME|FILE.yaml")
+@COMMON
+def feed_drift(name: str, **given: Any) -> None:
+    """Show which columns came, went or changed their type with which batch of a feed."""
+    with lake_of(given, "feed drift") as lake:
+        from shoal.config.feed_files import feed_given
+        from shoal.drift import history
+
+        named = feed_given(name).name if name.endswith((".yaml", ".yml")) else name
+        click.echo("\n".join(history(lake, named)))
 
 
 @shoal_command.group(short_help="Show settings.")

@@ -20,6 +20,9 @@ class IngestParams(Params):
     """What is read on every run."""
 
     inputs: tuple[Input, ...] = Field(strict=False, description="feeds read by every run, beside --feed")
+    changed_files: Literal["ingest", "warn", "refuse"] = Field(
+        description="files that hold something else than when they were ingested"
+    )
 
 
 class ValidateParams(Params):

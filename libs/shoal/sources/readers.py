@@ -3,7 +3,7 @@
 import csv
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import (
@@ -27,8 +27,10 @@ from shoal.frames import few_rows
 from shoal.sources.feed import Feed, RawColumn
 from shoal.sources.listing import SourceFile
 from shoal.sources.nested import file_columns, nested_paths, said_once, tops, unnested
+from shoal.sources.renames import advice
 from shoal.sources.text_form import text_form
 
+Columns = Mapping[str, str | None]  # name in the file, in its order -> type, where the format has types
 UNREADABLE = (PySparkException, Py4JJavaError)  # Spark's own exceptions reach Python in either form
 # What Spark raises where an expression cannot take a value: no retry will help.
 OF_A_VALUE = (
@@ -44,22 +46,33 @@ OF_A_VALUE = (
 )
 _TEXT_MAP = "map<string,string>"
 _EXTRA = RawColumn("", "text", "a column that the feed does not declare")
+_ZSTD = " (Spark reads zstd from 4.1 on, older ones where Hadoop's native library has it; else take gzip)"
 _HEADER_LINES = 1000  # JSON lines that are read to learn which columns there are
 
 
-def check_columns(spark: SparkSession, feed: Feed, files: Sequence[SourceFile]) -> None:
+def check_columns(
+    spark: SparkSession, feed: Feed, files: Sequence[SourceFile], before: Sequence[str] = ()
+) -> dict[str, Columns]:
     """Refuse files that cannot be opened as their format, or lack a required column; all problems at once.
 
+    Args:
+        before: the columns that the feed brought last, to find one that was renamed.
+
+    Returns:
+        The columns of each file, by its path.
+
     Raises:
-        DataError: names each file, what it lacks and what it has.
+        DataError: names each file, what it lacks, what it has, and what may have been renamed.
     """
-    problems = []
+    problems, columns = [], dict[str, Columns]()
     for file in files:
         try:
-            found = _columns_of(spark, feed, file)
+            columns[file.path] = _columns_of(spark, feed, file)
         except (*UNREADABLE, ValueError) as error:
-            problems.append(f"{file.path}: cannot be read as {file.format}: {first_line(error)}")
+            hint = _ZSTD if file.path.lower().endswith(".zst") else ""
+            problems.append(f"{file.path}: cannot be read as {file.format}: {first_line(error)}{hint}")
             continue
+        found = [*columns[file.path]]
         missing = _missing(feed, found)
         taken = [name for name in found if _is_taken(name)] if file.format != "json" else []
         if taken:
@@ -68,9 +81,11 @@ def check_columns(spark: SparkSession, feed: Feed, files: Sequence[SourceFile]) 
             )
         if missing:
             has = ", ".join(found[:12]) or "no column"
-            problems.append(f"{file.path}: lacks {', '.join(missing)}; it has {has}")
+            hints = advice(feed, missing, found, () if file.format == "json" else before)
+            problems.append("; ".join([f"{file.path}: lacks {', '.join(missing)}", f"it has {has}", *hints]))
     if problems:
         raise DataError(bulleted(f"cannot ingest as {feed.name}:", problems))
+    return columns
 
 
 def _missing(feed: Feed, found: Sequence[str]) -> list[str]:
@@ -264,22 +279,26 @@ def _layout(spark: SparkSession, feed: Feed, file: SourceFile) -> tuple[str, ...
             return ()  # every line says its own keys
 
 
-def _columns_of(spark: SparkSession, feed: Feed, file: SourceFile) -> list[str]:
-    """Column names of a file, from its header or footer; of JSON lines those of its first rows."""
+def _columns_of(spark: SparkSession, feed: Feed, file: SourceFile) -> Columns:
+    """Columns of a file, from its header or footer; of JSON lines those of its first rows, by name."""
     match file.format:
         case "csv":
-            return _csv_header(spark, feed, file.path)
+            return dict.fromkeys(_csv_header(spark, feed, file.path))
         case "parquet":
-            return list(spark.read.parquet(_literal(file.path)).columns)
+            return _typed(spark.read.parquet(_literal(file.path)))
         case "delta":
-            return list(_delta_table(spark, file.path).columns)
+            return _typed(_delta_table(spark, file.path))
         case _:
             lines = spark.read.text(_literal(file.path)).where(F.trim("value") != "").limit(_HEADER_LINES)
             keys = lines.select(F.explode(F.map_keys(F.from_json("value", _TEXT_MAP))).alias("key"))
             names = sorted(row["key"] for row in keys.distinct().collect())
             if not names:
                 raise ValueError(f"none of its first {_HEADER_LINES:,} lines is a JSON object")
-            return names
+            return dict.fromkeys(names)
+
+
+def _typed(rows: DataFrame) -> Columns:
+    return {field.name: field.dataType.simpleString() for field in rows.schema}
 
 
 def _csv_header(spark: SparkSession, feed: Feed, path: str) -> list[str]:

@@ -36,6 +36,8 @@ FILE = StructType([
     StructField("rows", LongType()),
 ])  # fmt: skip
 
+FILE_COLUMN = StructType([StructField("name", StringType()), StructField("type", StringType())])
+
 DECLARED_FEEDS = Table(
     name="ops.feeds",
     doc="One row per version of a feed that a shop has declared itself; batches name the one they are judged by.",
@@ -58,6 +60,12 @@ BATCHES = Table(
         text("feed_version", "version in ops.feeds that it is judged by; null for a feed that is part of Shoal"),
         Column("state", StringType(), "how far it has come", required=True, allowed=BATCH_STATES),
         Column("files", ArrayType(FILE), "the files as planned; rows once they are in bronze", required=True),
+        Column(
+            "file_columns",
+            ArrayType(FILE_COLUMN),
+            "columns of the files as they were found, with their types where the format has them; null before "
+            "schema version 3",
+        ),
         Column("planned_at", TimestampType(), "when the plan was written, UTC", required=True),
         Column("sequence", LongType(), "place in the order in which batches entered silver; null before", low=1),
         Column("silver_versions", MapType(StringType(), LongType()), "versions of silver once it had entered"),
@@ -80,6 +88,19 @@ BATCHES = Table(
             "state != 'validated' OR "
             "rows_in = rows_accepted + rows_rejected + rows_duplicate + coalesce(rows_ignored, 0)",
         ),
+    ),
+)
+
+FILES = Table(
+    name="ops.files",
+    doc="One row per file that was looked into and brought nothing new: it need not be opened again.",
+    key=("path",),
+    columns=(
+        text("path", "where it lies", required=True),
+        Column("size", LongType(), "bytes", required=True, low=0),
+        Column("modified_at", TimestampType(), "its modification time, UTC", required=True),
+        text("sha256", "hash of its content", required=True),
+        Column("looked_at", TimestampType(), "when it was looked into, or before, UTC", required=True),
     ),
 )
 
