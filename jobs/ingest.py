@@ -23,6 +23,7 @@ from shoal.sources.readers import (
     is_there,
     raw_rows,
 )
+from shoal.tables import bronze
 
 _CHANGED = "files have changed since they were ingested"
 
@@ -143,7 +144,8 @@ def _load(lake: Lake, batch: Batch) -> Batch:
 
 def _stored(lake: Lake, batch: Batch) -> dict[str, int]:
     """Rows of a batch in bronze, by file; they come in one commit, so all or none."""
-    stored = lake.read(batch.feed.table).where(F.col("batch_id") == batch.batch_id)
+    # Where it came from only: the table may be an older version's, without the columns of this one.
+    stored = lake.read(bronze(batch.feed.name, [])).where(F.col("batch_id") == batch.batch_id)
     return {row["source_file"]: row["count"] for row in stored.groupBy("source_file").count().collect()}
 
 

@@ -1,4 +1,4 @@
-"""bronze.*, ops.feeds ->
+"""bronze.* ->
 silver.events, silver.event_versions, silver.rejected_events, silver.orders, silver.items, silver.users
 """
 
@@ -32,30 +32,41 @@ def validate(lake: Lake, config: Config, run: Run) -> None:
     else:
         for batch in (b for b in book if b.state == "refused"):
             run.warn(f"batch {batch.batch_id} stays refused (--retry-refused judges it again): {batch.message}")
-    if run.replay is not None:
-        _ask_replay(lake, run, run.replay)
     run.rows = 0
-    refused = []
-    while claim := batches.claim_next(lake):
-        run.rows += claim.batch.rows_in
-        is_replay = claim.batch.replay_reasons is not None
-        work, said = (replays.carry_out, "could not be replayed") if is_replay else (_enter, "was refused")
-        if message := work(lake.stamped(batch_id=claim.batch.batch_id), config, run, claim):
-            refused.append(f"batch {claim.batch.batch_id} {said}: {message}")
+    claims, refused = _enter_all(lake, config, run)
+    if run.replay is not None:  # after what waits, which may be a replay that was begun and died
+        _ask_replay(lake, run, run.replay)
+        more, also_refused = _enter_all(lake, config, run)
+        claims, refused = claims + more, refused + also_refused
     if refused:
         raise GateError("\n".join(refused))
-    if run.rows == 0:
+    if claims == 0:
         run.nothing_new("no other batch waits" if run.warnings else "no batch waits")
+
+
+def _enter_all(lake: Lake, config: Config, run: Run) -> tuple[int, list[str]]:
+    """Judge what waits; returns how many batches that were, and what was refused."""
+    claims, refused = 0, []
+    while claim := batches.claim_next(lake):
+        claims += 1
+        of_batch = lake.stamped(batch_id=claim.batch.batch_id)
+        if claim.batch.replay_reasons is not None:
+            said, message = "could not be replayed", replays.carry_out(of_batch, config, run, claim)
+        else:
+            run.rows = (run.rows or 0) + claim.batch.rows_in
+            said, message = "was refused", _enter(of_batch, config, run, claim)
+        if message:
+            refused.append(f"batch {claim.batch.batch_id} {said}: {message}")
+    return claims, refused
 
 
 def _ask_replay(lake: Lake, run: Run, replay: Replay) -> None:
     """Write down what a person wants to be judged again, and by which mended mappings."""
-    for mapping in replay.mappings:
-        feed = feed_given(mapping)
+    mended = [feed_given(mapping) for mapping in replay.mappings]
+    for feed in mended:
         feeds.check_sql(lake.spark, feed)
-        feeds.remember(lake, feed, run.started_at)
-    if not replays.ask(lake, replay):
-        run.note("these batches have no rejected row left")
+    if not replays.ask(lake, replay, mended, run.started_at):
+        run.note("these batches have no such row left")
 
 
 def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:

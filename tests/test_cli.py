@@ -50,6 +50,8 @@ def test_help_and_settings_start_neither_spark_nor_gx(arguments):
         (["pipeline", "--until", "feature"], "'feature' is not one of"),
         (["features", "--as-of", "2025-01-01", "--set", "features.tile_bukets=2"], "did you mean tile_buckets?"),
         (["features", "--as-of", "2025-01-01", "--config", "nowhere.yaml"], "nowhere.yaml"),
+        (["replay", "--batch", "b1", "--mapping", "nowhere.yaml"], "nowhere.yaml: no such file"),
+        (["replay"], "Missing option '--batch'"),
         (["segments", "--as-of", "2025-01-01", "--set", "segments.default.inputs=[recency_day]"], "recency_days"),
     ],
 )

@@ -118,7 +118,10 @@ def plan(
     held_row = lake.insert_new(BATCHES, row)
     held = _batch(held_row, feeds.finder(lake, [held_row])(held_row))
     if held.was_never_read and {file.path for file in held.files} != {file.path for file in planned}:
-        again = {"message": None, **{name: row[name] for name in ("files", "file_columns", "feed_version")}}
+        again: dict[str, Any] = {
+            "message": None,
+            **{name: row[name] for name in ("files", "file_columns", "feed_version")},
+        }
         return replace(_update(lake, held, "planned", after=("refused",), **again), feed=feed)
     return held
 
@@ -132,8 +135,9 @@ def mark_ingested(lake: Lake, batch: Batch, rows_by_file: Mapping[str, int]) -> 
 def mark_refused(lake: Lake, batch: Batch, message: str, sequence: int | None = None) -> Batch:
     """The batch was refused; it stays so until it is asked for again."""
     # Only a claim may refuse what is in bronze: another process may have read meanwhile what this one could not.
-    after = ("planned",) if sequence is None else ("ingested",)
-    return _update(lake, batch, "refused", after=after, message=message, sequence=sequence)
+    if sequence is None:
+        return _update(lake, batch, "refused", after=("planned",), message=message)
+    return _update(lake, batch, "refused", after=("ingested",), before=sequence, message=message, sequence=sequence)
 
 
 def mark_validated(lake: Lake, claim: Claim, counts: Mapping[str, int], touched_days: Iterable[date]) -> Batch:
@@ -143,6 +147,7 @@ def mark_validated(lake: Lake, claim: Claim, counts: Mapping[str, int], touched_
         claim.batch,
         "validated",
         after=("ingested",),
+        before=claim.sequence,
         sequence=claim.sequence,
         silver_versions=silver_versions(lake),
         touched_days=sorted({*touched_days, *(claim.batch.row["touched_days"] or ())}),
@@ -171,14 +176,19 @@ def retry_refused(lake: Lake, batches: Iterable[Batch]) -> None:
 
 
 def ask_replay(lake: Lake, batch: Batch, feed: Feed, reasons: Iterable[str]) -> None:
-    """Have the rejected rows of a batch that is in silver judged again, by a version of its feed."""
+    """Have the rejected rows of a batch that is in silver judged again, by a version of its feed.
+
+    A batch that has changed since ``batch`` was read stays as it is.
+    """
     asked = {"replay_reasons": sorted({*reasons}), "feed_version": feed.version, "message": None}
-    _update(lake, batch, "ingested", after=("validated",), **asked)
+    _update(lake, batch, "ingested", after=("validated",), before=int(batch.row["sequence"]) + 1, **asked)
 
 
 def end_replay(lake: Lake, claim: Claim, message: str) -> None:
-    """A replay could not be done: the batch is what it was before."""
-    _update(lake, claim.batch, "validated", after=("ingested",), replay_reasons=None, message=message)
+    """A replay could not be done: but for its place in the order the batch is what it was before."""
+    place = {"sequence": claim.sequence, "silver_versions": dict(claim.silver)}
+    _update(lake, claim.batch, "validated", after=("ingested",), before=claim.sequence,
+            replay_reasons=None, message=message, **place)  # fmt: skip
 
 
 def claim_next(lake: Lake) -> Claim | None:
@@ -212,11 +222,23 @@ def silver_versions(lake: Lake) -> dict[str, int]:
     return {name: version for name, version in found.items() if version is not None}
 
 
-def _update(lake: Lake, batch: Batch, state: str, after: tuple[str, ...], **changes: Any) -> Batch:
-    """Bring a batch into a state, unless another process has brought it further already."""
+def _update(
+    lake: Lake, batch: Batch, state: str, after: tuple[str, ...], before: int | None = None, **changes: Any
+) -> Batch:
+    """Bring a batch into a state, unless another process has brought it further already.
+
+    Only what changes is written: the rest may be older than what the book says by now.
+
+    Args:
+        after: the states that it may come from.
+        before: the place in the order that it must not have reached; a batch that is replayed has several.
+    """
     row = {**batch.row, **changes, "state": state}
-    before = ", ".join(f"'{name}'" for name in after)
-    lake.merge(BATCHES, lake.frame(BATCHES, [row]), update_when=f"t.state IN ({before})")
+    states = ", ".join(f"'{name}'" for name in after)
+    stands = f"t.state IN ({states})"
+    if before is not None:
+        stands += f" AND coalesce(t.sequence, 0) < {before}"
+    lake.merge(BATCHES, lake.frame(BATCHES, [row]), update_when=stands, update=["state", *changes])
     return replace(batch, state=state, row=row)
 
 

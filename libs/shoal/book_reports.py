@@ -69,8 +69,12 @@ def quality_report(lake: Lake, *, feed: str, batches: int) -> str:
         ConfigError: no batch of that feed was judged.
     """
     of_feed = lake.read(BATCHES).where(F.col("feed") == F.lit(feed)).select("batch_id", "planned_at")
-    judged = lake.read(QUALITY).select("batch_id", "sequence").distinct().join(of_feed, on="batch_id", how="inner")
-    order = sorted(judged.collect(), key=lambda row: row["sequence"], reverse=True)[: batches + 1]
+    # A replay is judged by rules alone, and is no delivery; of a batch that was judged twice the last time counts.
+    judged = (
+        lake.read(QUALITY).where("kind = 'expectation'").groupBy("batch_id").agg(F.max("sequence").alias("sequence"))
+    )
+    deliveries = judged.join(of_feed, on="batch_id", how="inner").collect()
+    order = sorted(deliveries, key=lambda row: row["sequence"], reverse=True)[: batches + 1]
     if not order:
         raise ConfigError(f"--feed {feed}: no batch of it was judged in {lake.location}")
     places = [row["sequence"] for row in order]

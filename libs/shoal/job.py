@@ -180,5 +180,10 @@ def _check_arguments(stages: Sequence[Stage], arguments: Arguments, config: Conf
             problems.append(f"--feed: {error}")
         if not any(sign in path for sign in "*?[{:") and not os.path.exists(path):
             problems.append(f"--input: {path} does not exist")
+    for mapping in arguments.replay.mappings if arguments.replay else ():
+        try:
+            feed_given(mapping)
+        except ConfigError as error:
+            problems.append(f"--mapping: {error}")
     if problems:
         raise ConfigError(bulleted("cannot start:", problems))

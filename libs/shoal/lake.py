@@ -148,6 +148,7 @@ class Lake:
         *,
         where: str | None = None,
         update_when: str | None = "true",
+        update: Sequence[str] | None = None,
         delete_when: str | None = None,
         insert_when: str = "true",
         once: str | None = None,
@@ -160,6 +161,7 @@ class Lake:
         Args:
             where: literal condition on ``t`` that bounds which partitions are read.
             update_when: replaces a row of the same key; None never does.
+            update: the columns that are replaced; None: all of them.
             delete_when: removes a row of the same key instead.
             insert_when: adds a row whose key is new.
             once, number: as for :meth:`append`; decided by Delta in the commit itself, so that no other writer
@@ -173,7 +175,8 @@ class Lake:
             if delete_when is not None:
                 merge = merge.whenMatchedDelete(condition=delete_when)
             if update_when is not None:
-                merge = merge.whenMatchedUpdate(condition=update_when, set=values)
+                changed = values if update is None else {name: values[name] for name in update}
+                merge = merge.whenMatchedUpdate(condition=update_when, set=changed)
             merge = merge.whenNotMatchedInsert(condition=insert_when, values=values)
             if once is None:
                 merge.execute()

@@ -5,23 +5,24 @@ that nothing is in both. A replay holds a place in the order of batches and can 
 """
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from datetime import datetime
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from shoal import batches, feeds, shop, silver
 from shoal.batches import Batch, Claim
 from shoal.config import Config
-from shoal.errors import ConfigError, bulleted
+from shoal.errors import ConfigError, RaceError, bulleted
 from shoal.frames import persisted
 from shoal.lake import Lake
 from shoal.quality import gate
 from shoal.quality.rows import reasons
 from shoal.runs import Replay, Run
 from shoal.sources import Feed
-from shoal.sources.mapping import candidate_events, row_rules
+from shoal.sources.mapping import candidate_events, is_ignored, row_rules
 from shoal.sources.readers import OF_A_VALUE, first_line
 from shoal.tables import QUALITY, REJECTED_EVENTS
 from shoal.transforms import contest
@@ -29,42 +30,73 @@ from shoal.transforms import contest
 IS_REJECTED = "resolved_by IS NULL"
 
 
-def ask(lake: Lake, replay: Replay) -> list[Batch]:
+def ask(lake: Lake, replay: Replay, mended: Sequence[Feed], now: datetime) -> list[Batch]:
     """Write down which batches are to be judged again; whoever validates next does it.
+
+    Args:
+        mended: feeds as they are declared now.
 
     Returns:
         The batches that have such rows; the others are left as they are.
 
     Raises:
-        ConfigError: every batch that cannot be judged again, and every reason that no row has.
+        ConfigError: every batch that cannot be judged again, and every reason and mapping that fits none of them.
+        RaceError: another run has replayed one of them meanwhile.
     """
     known = {batch.batch_id: batch for batch in batches.all_batches(lake)}
-    newest = feeds.newest(lake)
-    rejected = lake.read(REJECTED_EVENTS).where(IS_REJECTED).where(F.col("batch_id").isin([*replay.batch_ids]))
-    held = rejected.select("batch_id", F.explode("reasons").alias("reason")).distinct().collect()
-    problems = []
-    for name in replay.batch_ids:
-        batch = known.get(name)
-        if batch is None:
-            problems.append(f"--batch {name}: is no batch of this lake{_near(name, [*known])}")
-        elif not batch.has_entered:
-            problems.append(f"--batch {name}: is {batch.state}, so no row of it was rejected alone; {_instead(batch)}")
-        elif newest.get(batch.feed.name, batch.feed).reading != batch.feed.reading:
-            problems.append(
-                f"--batch {name}: the newest version of {batch.feed.name} has other columns, so its rows cannot be "
-                "taken from bronze; deliver the file again"
-            )
-    there = {row["reason"] for row in held}
+    newest = {**feeds.newest(lake), **{feed.name: feed for feed in mended}}
+    of_batches = lake.read(REJECTED_EVENTS).where(F.col("batch_id").isin([*replay.batch_ids]))
+    reasons_of = of_batches.select(
+        "batch_id", F.explode("reasons").alias("reason"), F.expr(IS_REJECTED).alias("stands")
+    )
+    held = reasons_of.distinct().collect()
+    problems = [problem for name in replay.batch_ids for problem in _problems_of(name, known, newest)]
+    there = sorted({row["reason"] for row in held})
     for reason in replay.reasons:
         if reason not in there:
-            problems.append(f"--reason {reason}: no rejected row of these batches has it{_near(reason, sorted(there))}")
+            problems.append(f"--reason {reason}: no row of these batches was rejected for it{_near(reason, there)}")
+    wanted_feeds = {known[name].feed.name for name in replay.batch_ids if name in known}
+    for feed in mended:
+        if feed.name not in wanted_feeds:
+            problems.append(f"--mapping: declares the feed {feed.name}; the batches are of {', '.join(wanted_feeds)}")
     if problems:
         raise ConfigError(bulleted("cannot replay:", problems))
-    wanted = {row["batch_id"] for row in held if not replay.reasons or row["reason"] in replay.reasons}
+    for feed in mended:
+        feeds.remember(lake, feed, now)
+    wanted = {
+        row["batch_id"] for row in held if row["stands"] and (not replay.reasons or row["reason"] in replay.reasons)
+    }
     asked = [known[name] for name in dict.fromkeys(replay.batch_ids) if name in wanted]
     for batch in asked:
         batches.ask_replay(lake, batch, newest.get(batch.feed.name, batch.feed), replay.reasons)
+    _require_asked(lake, asked, replay)
     return asked
+
+
+def _problems_of(name: str, known: Mapping[str, Batch], newest: Mapping[str, Feed]) -> Iterator[str]:
+    """Why a batch cannot be judged again."""
+    batch = known.get(name)
+    if batch is None:
+        yield f"--batch {name}: is no batch of this lake{_near(name, [*known])}"
+    elif not batch.has_entered:
+        instead = {"refused": "--retry-refused judges all of it again", "planned": "`shoal ingest` reads it first"}
+        then = instead.get(batch.state, "`shoal validate` judges it")
+        yield f"--batch {name}: is {batch.state}, so no row of it was rejected alone; {then}"
+    elif newest.get(batch.feed.name, batch.feed).reading != batch.feed.reading:
+        yield (
+            f"--batch {name}: the newest version of {batch.feed.name} has other columns, so its rows cannot be "
+            "taken from bronze; deliver the file again"
+        )
+
+
+def _require_asked(lake: Lake, asked: Sequence[Batch], replay: Replay) -> None:
+    """Make sure that what was asked for stands in the book, or is done already."""
+    now = {batch.batch_id: batch for batch in batches.all_batches(lake)}
+    for before in asked:
+        batch = now[before.batch_id]
+        is_past = batch.row["sequence"] != before.row["sequence"]
+        if not is_past and batch.replay_reasons != sorted({*replay.reasons}):
+            raise RaceError(f"another run has just asked for a replay of {batch.batch_id}; run the command again")
 
 
 def carry_out(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
@@ -88,7 +120,7 @@ def carry_out(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
             )
             judged = candidates.withColumn("reasons", reasons(rules)).withColumn("raw", F.to_json("raw"))
             place = _place(batch.feed)
-            again = held.enter_context(persisted(judged.join(rejected.select(*place), on=place, how="left_semi")))
+            again = held.enter_context(persisted(_again(judged, rejected, place)))
             good = again.where("size(reasons) = 0").withColumn("raw", F.lit(None).cast("string"))
             days = silver.days_of(good, proposal.shop.time_zone)
             plan = held.enter_context(contest.planned(good, *silver.met_by(lake, claim, days)))
@@ -97,6 +129,17 @@ def carry_out(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
             batches.end_replay(lake, claim, said)
             return said
         still = _still_rejected(rejected, again, place)
+        booked, rows, kept = contest.book(plan), rejected.count(), still.count()
+        passed = booked["rows_accepted"] + booked["rows_duplicate"]
+        none_now = rejected.join(again.select(*place), on=place, how="left_anti")
+        ignored = none_now.join(
+            raw.where(is_ignored(batch.feed)).select("source_file", "position").distinct(),
+            on=["source_file", "position"], how="left_semi",
+        ).count()  # fmt: skip
+        if rows != passed + kept + ignored:
+            said = f"{rows:,} rejected rows, of which {passed + kept + ignored:,} are found in bronze again"
+            batches.end_replay(lake, claim, f"{said}; deliver their files again")
+            return said
         verdicts = [vars(verdict) for verdict in gate.count_rules(again, rules)]
         of_claim = {"batch_id": batch.batch_id, "sequence": claim.sequence}
         lake.append(
@@ -104,11 +147,10 @@ def carry_out(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
             once=f"quality/{batch.batch_id}/{claim.sequence}",
         )  # fmt: skip
         shop.settle(lake, proposal, run)
-        booked, rows, kept = contest.book(plan), rejected.count(), still.count()
         touched = silver.enter(lake, claim, plan, days)
         _write_down(lake, claim, rejected, still)
     moved = {name: booked[name] for name in ("rows_accepted", "rows_duplicate")}
-    moved |= {"rows_rejected": kept - rows, "rows_ignored": rows - kept - sum(moved.values())}
+    moved |= {"rows_rejected": kept - rows, "rows_ignored": ignored}
     counts = {name: int(batch.row[name] or 0) + change for name, change in moved.items()}
     batches.mark_validated(lake, claim, counts, touched)
     run.note(
@@ -134,6 +176,14 @@ def _place(feed: Feed) -> list[str]:
     return ["source_file", "position", *(["raw"] if feed.explode else [])]
 
 
+def _again(judged: DataFrame, rejected: DataFrame, place: Sequence[str]) -> DataFrame:
+    """Of all candidates of a batch those that were rejected: of alike elements of a list as many as there were."""
+    wanted = rejected.groupBy(*place).agg(F.count("*").alias("_wanted"))
+    alike = Window.partitionBy(*place).orderBy("event_id")
+    numbered = judged.join(wanted, on=[*place], how="inner").withColumn("_number", F.row_number().over(alike))
+    return numbered.where("_number <= _wanted").select(*judged.columns)
+
+
 def _still_rejected(rejected: DataFrame, again: DataFrame, place: Sequence[str]) -> DataFrame:
     """The rows that break a rule still, with the reasons that hold now."""
     bad = again.where("size(reasons) > 0").groupBy(*place).agg(F.min("reasons").alias("_now"))
@@ -150,7 +200,3 @@ def _write_down(lake: Lake, claim: Claim, rejected: DataFrame, still: DataFrame)
 def _near(name: str, names: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, names, n=1)
     return f"; did you mean {near[0]}?" if near else ""
-
-
-def _instead(batch: Batch) -> str:
-    return "--retry-refused judges all of it again" if batch.state == "refused" else "`shoal validate` judges it"

@@ -209,6 +209,7 @@ def test_ids_stay_when_data_shift_and_ranks_flip(spark, shop, model):
         assert id_of(now, later, name) == id_of(model, shop, name), name
 
 
+@pytest.mark.long
 def test_an_id_is_never_given_twice(spark):
     def of(*groups: str) -> DataFrame:
         return users_of(spark, [row for name in groups for row in group(name)])
@@ -225,6 +226,7 @@ def test_an_id_is_never_given_twice(spark):
     assert id_of(third, other, "gone") == id_of(first, three, "gone")
 
 
+@pytest.mark.long
 def test_ids_that_another_release_has_shown_are_not_given_again(spark, shop, model):
     """After a rollback, or for an older day, the model that is continued is not the one that gave the last id."""
     anew, onward = fit(shop, params(), None, last_id=9), fit(shop, params(), model, last_id=9)
@@ -234,6 +236,7 @@ def test_ids_that_another_release_has_shown_are_not_given_again(spark, shop, mod
     assert onward.last_id == 9
 
 
+@pytest.mark.long
 def test_ids_stay_when_one_input_falls_away(spark, shop, model):
     unpriced = users_of(spark, [{**row, "order_value": None} for row in everyone()])
     without = fitted(unpriced, model)
@@ -305,6 +308,7 @@ def test_fewer_kinds_of_buyers_than_segments(frame):
     assert (model.k, model.k_wanted) == (3, 6)
 
 
+@pytest.mark.long
 def test_auto_finds_how_many_groups_there_are(spark):
     extra = group("small", typical=(40, 4, 9.0, 20.0, 200))
 

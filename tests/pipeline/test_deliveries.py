@@ -69,6 +69,7 @@ def test_a_call_opens_what_is_new_and_nothing_else(shelf, landing, opened):
     assert opened == ["a.csv", "b.csv"]
 
 
+@pytest.mark.long
 def test_what_was_touched_or_copied_is_opened_once_more_and_brings_nothing(shelf, landing, opened):
     folder = landing("a.csv", MUG).parent
     ingest(shelf, folder)
@@ -83,6 +84,7 @@ def test_what_was_touched_or_copied_is_opened_once_more_and_brings_nothing(shelf
     assert shelf.read(FILES).count() == 2
 
 
+@pytest.mark.long
 def test_a_file_rewritten_within_the_tick_of_its_ingestion_is_not_lost(shelf, landing):
     path = landing("a.csv", MUG, at=2 * HOUR)  # an hour ahead: however slow we are, no tick goes by
     before = path.stat()
@@ -112,6 +114,7 @@ def test_a_file_that_grew_tells_its_new_rows_once_also_where_identical_rows_are_
     assert "come in as they are now" in warnings(shelf)
 
 
+@pytest.mark.long
 def test_what_changed_is_left_out_and_said_at_every_call_where_the_settings_say_so(shelf, landing, opened):
     path = landing("a.csv", MUG)
     ingest(shelf, path)
@@ -142,6 +145,7 @@ def test_what_changed_refuses_the_call_before_anything_is_read_where_the_setting
     assert rows_in(shelf) == [2]
 
 
+@pytest.mark.long
 def test_an_empty_file_beside_others_is_left_out_and_said_once(shelf, landing, capsys):
     path = landing("a.csv", MUG)
     quiet = landing("quiet.csv")

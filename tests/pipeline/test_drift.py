@@ -42,6 +42,7 @@ def deliver(shelf, tmp_path):
     return ingest
 
 
+@pytest.mark.long
 def test_a_run_says_what_is_new_about_the_columns_and_the_next_says_nothing(shelf, deliver, capsys):
     assert deliver("1.parquet", {**LINE, "Till": 1}) == [], "what a first delivery has is no change"
     assert "till: not declared, kept in extra: Till" in capsys.readouterr().err

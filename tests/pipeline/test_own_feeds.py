@@ -127,6 +127,19 @@ def test_a_version_with_more_columns_finds_room_also_where_an_earlier_one_makes_
 
 
 @pytest.mark.long
+def test_a_version_with_more_columns_comes_after_another_was_ingested(shelf, till):
+    mapping, receipts = till
+    shelf.run((str(mapping), receipts), until="ingest")
+    more = receipts.with_name("more.csv")
+    more.write_text(receipts.read_text().replace("\nR", "\nS"))
+    mended(mapping, "  customer: {from: Customer}", "  customer: {from: Customer}\n  till: {from: Till}")
+
+    shelf.run((str(mapping), more), until="validate", sets=TOLERANT)
+
+    assert [(b.state, b.rows_accepted) for b in shelf.read(BATCHES).collect()] == [("validated", 4)] * 2
+
+
+@pytest.mark.long
 def test_a_batch_is_judged_by_the_mapping_it_came_with_whatever_became_of_the_file(shelf, till):
     mapping, receipts = till
     stopped_after("append bronze.till", shelf, (str(mapping), receipts), until="ingest")
@@ -156,6 +169,7 @@ def test_sql_that_a_value_breaks_refuses_its_batch_and_no_other(shelf, till):
     assert {b.feed: b.state for b in shelf.read(BATCHES).collect()} == {"till": "refused", "shoal": "validated"}
 
 
+@pytest.mark.long
 def test_an_order_with_several_products_is_one_event_for_each(shelf, tmp_path):
     (tmp_path / "tracked.yaml").write_text(shown("yaml")[1])
     (tmp_path / "tracked.jsonl").write_text(shown("json")[0])
