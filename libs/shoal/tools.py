@@ -200,7 +200,8 @@ def as_table(names: Sequence[str], rows: Sequence[Sequence[Any]], title: str | N
         table.add_column(name, justify="right" if number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_text(value) for value in row))
-    width = max(shutil.get_terminal_size((_WIDTH, 24)).columns, 12 * len(names))
+    named = sum(len(name) + 2 for name in names)  # no name is folded
+    width = max(shutil.get_terminal_size((_WIDTH, 24)).columns, 12 * len(names), named)
     console = Console(file=io.StringIO(), width=width, force_terminal=False)
     console.print(table)
     shown: io.StringIO = console.file  # type: ignore[assignment]  # set two lines above
