@@ -187,8 +187,9 @@ def test_an_order_with_several_products_is_one_event_for_each(shelf, tmp_path):
 
 
 @pytest.mark.long
-def test_a_batch_without_an_event_is_validated_and_leaves_silver_as_it_is(shelf, tmp_path):
+def test_a_batch_without_an_event_is_validated_and_leaves_silver_as_it_is(shelf, tmp_path, monkeypatch):
     """A page view alone, in a lake that has nothing yet; a day later the orders of the page come in."""
+    monkeypatch.setenv("COLUMNS", "200")  # a narrow terminal folds what is shown
     tracked, lines = tmp_path / "tracked.yaml", shown("json")[0].splitlines()
     tracked.write_text(shown("yaml")[1])
     quiet, busy = tmp_path / "quiet.jsonl", tmp_path / "busy.jsonl"
