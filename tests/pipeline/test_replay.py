@@ -134,7 +134,7 @@ def test_alike_elements_of_a_list_are_what_the_feed_says_they_are(shelf, tmp_pat
     replayed(shelf, mapping)
 
     (batch,) = shelf.read(BATCHES).collect()
-    # Where they are one event they are two versions of it all the same: the first element alone keeps the list in extra.
+    # Where they are one event they are two versions of it: the first element alone keeps the list in `extra`.
     counts = (batch.rows_in, batch.rows_accepted, batch.rows_rejected, batch.rows_duplicate, batch.rows_ignored)
     assert counts == (3, 3, 0, 0, 0)
     assert sorted(e.item_id for e in shelf.read(EVENTS).collect()) == sold
