@@ -15,13 +15,13 @@ from shoal.config.feed_files import feed_given
 from shoal.errors import GateError
 from shoal.lake import Lake
 from shoal.quality import gate
-from shoal.quality.gate import Verdict
 from shoal.quality.rows import reasons
 from shoal.runs import Replay, Run
 from shoal.sources.mapping import candidate_events, count_ignored, row_rules
-from shoal.sources.readers import OF_A_VALUE, first_line
-from shoal.tables import EVENTS, QUALITY
+from shoal.sources.readers import OF_A_VALUE, cannot_carry_out
+from shoal.tables import EVENTS
 from shoal.transforms import contest
+from shoal.verdicts import on_record
 
 
 def validate(lake: Lake, config: Config, run: Run) -> None:
@@ -89,7 +89,7 @@ def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
             days = silver.days_of(candidates, proposal.shop.time_zone)
             plan = held.enter_context(contest.planned(judged, *silver.met_by(lake, claim, days)))
         except OF_A_VALUE as error:
-            said = f"the SQL of the feed {batch.feed.name} cannot be carried out on every row: {first_line(error)}"
+            said = cannot_carry_out(batch.feed, error)
             batches.mark_refused(lake, batch, said, claim.sequence)
             return said
         if ignored == batch.rows_in:
@@ -99,7 +99,7 @@ def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
             plan.where(contest.JUDGED), EVENTS, rules=rules,
             max_rejected_share=params.max_rejected_share,
         )  # fmt: skip
-        verdicts = _on_record(lake, claim, judged_now)
+        verdicts = on_record(lake, claim, judged_now)
         if refused := gate.refusal(verdicts):
             batches.mark_refused(lake, batch, refused, claim.sequence)
             return refused
@@ -127,19 +127,6 @@ def _balance(batch: Batch, counts: Mapping[str, int]) -> str:
     said = [f"{counts[name]:,} {word}" for word, name in parts.items()]
     said += [f"{counts['rows_ignored']:,} ignored"] if counts["rows_ignored"] else []
     return f"{batch.rows_in:,} rows = {' + '.join(said)}"
-
-
-def _on_record(lake: Lake, claim: Claim, verdicts: list[Verdict]) -> list[Verdict]:
-    """Write the verdicts down, and return those of whoever first judged this claim: they hold.
-
-    A rerun with other settings must not refuse a batch of which rows already stand in silver.
-    """
-    of_claim = {"batch_id": claim.batch.batch_id, "sequence": claim.sequence}
-    rows = lake.frame(QUALITY, [{**of_claim, **vars(verdict)} for verdict in verdicts])
-    lake.append(QUALITY, rows, once=f"quality/{claim.batch.batch_id}/{claim.sequence}")
-    held = lake.read(QUALITY).where((F.col("batch_id") == claim.batch.batch_id) & (F.col("sequence") == claim.sequence))
-    names = [column for column in QUALITY.names if column not in of_claim]
-    return [Verdict(**row.asDict()) for row in held.select(*names).collect()]
 
 
 if __name__ == "__main__":

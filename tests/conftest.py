@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from shoal.frames import rows_of
 from shoal.session import build_session
+from shoal.sources import listing
 from shoal.tables import Table
 
 Frame = Callable[..., DataFrame]
@@ -20,11 +21,11 @@ DATA = Path(os.environ.get("SHOAL_DATA_DIR", "../shared/data"))
 TEST_OPTIONS = {
     "spark.master": "local[2]",
     "spark.driver.memory": "3g",
-    # Two JVMs share two cores: no threads for collecting, and only what is very hot is compiled with all care, as
-    # outside of tests. A full code cache would end all compiling.
+    # Two JVMs share two cores: no threads for collecting, and only what is very hot is compiled with all care (as by
+    # default, compiling alone took 30 % of the time). A full code cache would end all compiling.
     "spark.driver.extraJavaOptions": (
-        "-XX:+UseSerialGC -Xmn1200m -XX:ReservedCodeCacheSize=512m -XX:Tier4InvocationThreshold=250000 "
-        "-XX:Tier4MinInvocationThreshold=30000 -XX:Tier4CompileThreshold=750000 -XX:Tier4BackEdgeThreshold=4000000"
+        "-XX:+UseSerialGC -Xmn1200m -XX:ReservedCodeCacheSize=512m -XX:Tier4InvocationThreshold=20000 "
+        "-XX:Tier4MinInvocationThreshold=3000 -XX:Tier4CompileThreshold=50000 -XX:Tier4BackEdgeThreshold=150000"
     ),
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
@@ -93,6 +94,19 @@ def compiled(spark: SparkSession) -> Callable[[], AbstractContextManager[None]]:
                 spark.conf.set(name, str(value))
 
     return context
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that are opened to be hashed."""
+    names, hashed = list[str](), listing._hashed
+
+    def noted(spark: SparkSession, fs: Any, entry: Any) -> str:
+        names.append(entry.name)
+        return hashed(spark, fs, entry)
+
+    monkeypatch.setattr(listing, "_hashed", noted)
+    return names
 
 
 @pytest.fixture(scope="session")

@@ -23,9 +23,10 @@ from shoal.quality.rows import reasons
 from shoal.runs import Replay, Run
 from shoal.sources import Feed
 from shoal.sources.mapping import candidate_events, is_ignored, row_rules
-from shoal.sources.readers import OF_A_VALUE, first_line
-from shoal.tables import QUALITY, REJECTED_EVENTS
+from shoal.sources.readers import OF_A_VALUE, cannot_carry_out
+from shoal.tables import REJECTED_EVENTS
 from shoal.transforms import contest
+from shoal.verdicts import on_record
 
 IS_REJECTED = "resolved_by IS NULL"
 
@@ -125,32 +126,18 @@ def carry_out(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
             days = silver.days_of(good, proposal.shop.time_zone)
             plan = held.enter_context(contest.planned(good, *silver.met_by(lake, claim, days)))
         except OF_A_VALUE as error:
-            said = f"the SQL of the feed {batch.feed.name} cannot be carried out on every row: {first_line(error)}"
-            batches.end_replay(lake, claim, said)
-            return said
+            return _given_up(lake, claim, cannot_carry_out(batch.feed, error))
         still = _still_rejected(rejected, again, place)
-        booked, rows, kept = contest.book(plan), rejected.count(), still.count()
-        passed = booked["rows_accepted"] + booked["rows_duplicate"]
-        none_now = rejected.join(again.select(*place), on=place, how="left_anti")
-        ignored = none_now.join(
-            raw.where(is_ignored(batch.feed)).select("source_file", "position").distinct(),
-            on=["source_file", "position"], how="left_semi",
-        ).count()  # fmt: skip
-        if rows != passed + kept + ignored:
-            said = f"{rows:,} rejected rows, of which {passed + kept + ignored:,} are found in bronze again"
-            batches.end_replay(lake, claim, f"{said}; deliver their files again")
-            return said
-        verdicts = [vars(verdict) for verdict in gate.count_rules(again, rules)]
-        of_claim = {"batch_id": batch.batch_id, "sequence": claim.sequence}
-        lake.append(
-            QUALITY, lake.frame(QUALITY, [{**of_claim, **verdict} for verdict in verdicts]),
-            once=f"quality/{batch.batch_id}/{claim.sequence}",
-        )  # fmt: skip
+        rows, kept, moved = rejected.count(), still.count(), contest.book(plan)
+        moved |= {"rows_rejected": kept - rows, "rows_ignored": _count_ignored(rejected, again, raw, batch.feed)}
+        found = kept + moved["rows_accepted"] + moved["rows_duplicate"] + moved["rows_ignored"]
+        if rows != found:
+            said = f"of {rows:,} rejected rows {found:,} are found in bronze again; deliver their files again"
+            return _given_up(lake, claim, said)
+        on_record(lake, claim, gate.count_rules(again, rules))
         shop.settle(lake, proposal, run)
         touched = silver.enter(lake, claim, plan, days)
         _write_down(lake, claim, rejected, still)
-    moved = {name: booked[name] for name in ("rows_accepted", "rows_duplicate")}
-    moved |= {"rows_rejected": kept - rows, "rows_ignored": ignored}
     counts = {name: int(batch.row[name] or 0) + change for name, change in moved.items()}
     batches.mark_validated(lake, claim, counts, touched)
     run.note(
@@ -159,6 +146,19 @@ def carry_out(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
         f"{moved['rows_ignored']:,} ignored"
     )
     return None
+
+
+def _given_up(lake: Lake, claim: Claim, message: str) -> str:
+    batches.end_replay(lake, claim, message)
+    return message
+
+
+def _count_ignored(rejected: DataFrame, again: DataFrame, raw: DataFrame, feed: Feed) -> int:
+    """How many of the rejected rows are no events by now, and so make no candidate."""
+    position = ["source_file", "position"]
+    none_now = rejected.join(again.select(*_place(feed)), on=_place(feed), how="left_anti")
+    no_events = raw.where(is_ignored(feed)).select(*position).distinct()
+    return none_now.join(no_events, on=position, how="left_semi").count()
 
 
 def _rejected(lake: Lake, claim: Claim) -> DataFrame:

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from shoal.errors import DataError
-from shoal.sources import feed_named, listing
+from shoal.sources import feed_named
 from shoal.tables import BATCHES, EVENTS, FILES, RUNS
 
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
@@ -27,19 +27,6 @@ def landing(tmp_path):
         return path
 
     return written
-
-
-@pytest.fixture
-def opened(monkeypatch):
-    """Names of the files that are opened to be hashed."""
-    names, hashed = [], listing._hashed
-
-    def noted(spark, fs, entry):
-        names.append(entry.name)
-        return hashed(spark, fs, entry)
-
-    monkeypatch.setattr(listing, "_hashed", noted)
-    return names
 
 
 def ingest(shelf, path, policy="ingest", until="ingest"):

@@ -1,11 +1,12 @@
 """Raw rows on their way to candidate events, as ingest and validate take them."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 
 from shoal.quality.rows import reasons
 from shoal.sources import Feed
@@ -45,5 +46,16 @@ def judge() -> Judge:
         facts = shop or Shop(feed.time_zone or "UTC", feed.currency)
         candidates = candidate_events(raw, feed, facts, duplicate_lines=duplicate_lines)
         return candidates.withColumn("reasons", reasons(row_rules(feed, facts)))
+
+    return events
+
+
+@pytest.fixture
+def told(stored: Read, judge: Judge, tmp_path: Path) -> Callable[..., list[Row]]:
+    """``told(FEED, shop, {...}, ...)``: what lines of JSON become, in order."""
+
+    def events(feed: Feed, shop: Shop, *lines: dict[str, Any]) -> list[Row]:
+        (tmp_path / "lines.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+        return judge(stored(feed, tmp_path), feed, shop).orderBy("position", "raw.place").collect()
 
     return events

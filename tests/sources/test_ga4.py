@@ -8,6 +8,7 @@ import json
 import re
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
@@ -43,14 +44,9 @@ def event(name, params=(), **more):
 
 
 @pytest.fixture
-def made(stored, judge, tmp_path):
+def made(told):
     """``made(event, ...)``: what these lines of a file become, in order."""
-
-    def found(*events):
-        (tmp_path / "events.jsonl").write_text("\n".join(json.dumps(each) for each in events))
-        return judge(stored(GA4, tmp_path), GA4, SHOP).orderBy("position", "raw.place").collect()
-
-    return found
+    return partial(told, GA4, SHOP)
 
 
 def test_each_event_about_an_item_becomes_one_of_its_kind(made):

@@ -71,19 +71,6 @@ def test_a_file_is_known_by_its_content(spark, shelf):
     assert found["a.csv"].modified_at == datetime.fromtimestamp(1_600_000_000, UTC)
 
 
-@pytest.fixture
-def opened(monkeypatch) -> list[str]:
-    """Names of the files that are opened."""
-    names, hashed = [], listing._hashed
-
-    def noted(spark, fs, entry):
-        names.append(entry.name)
-        return hashed(spark, fs, entry)
-
-    monkeypatch.setattr(listing, "_hashed", noted)
-    return names
-
-
 def test_only_files_that_are_not_known_as_they_are_listed_are_opened(spark, shelf, opened):
     folder = f"{shelf}/*.*"
     known = {file.state: file.sha256 for file in find_files(spark, folder)}

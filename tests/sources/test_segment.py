@@ -6,6 +6,7 @@ The calls are written from the public specs: segment.com/docs/connections/spec, 
 import json
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
@@ -32,14 +33,9 @@ def call(event, properties=None, message="m1", **more):
 
 
 @pytest.fixture
-def events(stored, judge, tmp_path):
+def events(told):
     """``events(call, ...)``: what these lines of a file become, in order."""
-
-    def made(*calls):
-        (tmp_path / "calls.jsonl").write_text("\n".join(json.dumps(each) for each in calls))
-        return judge(stored(SEGMENT, tmp_path), SEGMENT, SHOP).orderBy("position", "raw.place").collect()
-
-    return made
+    return partial(told, SEGMENT, SHOP)
 
 
 def test_each_call_about_one_product_becomes_an_event(events):

@@ -123,6 +123,11 @@ def is_of_the_input(error: Exception) -> bool:
     )
 
 
+def cannot_carry_out(feed: Feed, error: Exception) -> str:
+    """What to say of a batch on whose rows an expression of its feed fails."""
+    return f"the SQL of the feed {feed.name} cannot be carried out on every row: {first_line(error)}"
+
+
 def first_line(error: Exception) -> str:
     """What an error says of a file, else its first line; Java's own words where it came from Java."""
     said = str(error.java_exception.getMessage()) if isinstance(error, Py4JJavaError) else str(error)
