@@ -116,6 +116,7 @@ def test_what_changed_is_left_out_and_said_at_every_call_where_the_settings_say_
     assert opened == ["a.csv", "a.csv", "b.csv"]
 
 
+@pytest.mark.long
 def test_what_changed_refuses_the_call_before_anything_is_read_where_the_settings_say_so(shelf, landing):
     folder = landing("a.csv", MUG).parent
     landing("b.csv", PLATE)

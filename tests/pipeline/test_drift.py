@@ -60,6 +60,7 @@ def test_a_run_says_what_is_new_about_the_columns_and_the_next_says_nothing(shel
     ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_column_that_was_renamed_is_named_with_what_to_write(deliver):
     deliver("1.parquet", LINE)
     renamed = {{"Art. Nr": "Art.-Nr", "Pieces": "Menge"}.get(name, name): value for name, value in LINE.items()}

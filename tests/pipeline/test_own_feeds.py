@@ -38,6 +38,7 @@ def mended(mapping, old, new):
     mapping.write_text(text.replace(old, new))
 
 
+@pytest.mark.long
 def test_the_page_s_own_file_becomes_the_events_that_a_person_reads_in_it(shelf, till):
     mapping, receipts = till
 

@@ -38,6 +38,7 @@ def standing(shelf):
     return sorted(e.order_id for e in shelf.read(EVENTS).collect()), rejected
 
 
+@pytest.mark.long
 def test_what_passes_now_enters_silver_and_the_rest_keeps_its_reasons(stocked):
     shelf, mapping = stocked
     for old, new in A_DEPOSIT_IS_A_SALE:
@@ -56,6 +57,7 @@ def test_what_passes_now_enters_silver_and_the_rest_keeps_its_reasons(stocked):
     assert (judged[PRICE], judged[KIND]) == ((2, 1), (2, 0)), "two rows were judged again, one is bad still"
 
 
+@pytest.mark.long
 def test_the_reports_name_what_can_be_replayed_and_anything_else_is_refused(stocked):
     shelf, mapping = stocked
     (batch,) = shelf.read(BATCHES).collect()
