@@ -42,6 +42,7 @@ def warnings(shelf):
     return "\n".join(last.warnings)
 
 
+@pytest.mark.long
 def test_a_call_opens_what_is_new_and_nothing_else(shelf, landing, opened):
     folder = landing("a.csv", MUG).parent
     ingest(shelf, folder)

@@ -125,6 +125,7 @@ def test_a_header_without_rows(shelf, tmp_path):
     assert "no rows below its header" in refused(shelf, ("shoal", tmp_path / "events.csv"), code=3, until="ingest")
 
 
+@pytest.mark.long
 def test_files_of_a_plan_that_can_no_longer_be_read_come_in_with_the_next_call(shelf, deliver, tmp_path):
     """A kill after the plan, and one of two files replaced before the rerun: the other is not lost."""
     deliver("a.jsonl", event(1), event(2))
@@ -141,6 +142,7 @@ def test_files_of_a_plan_that_can_no_longer_be_read_come_in_with_the_next_call(s
     assert shelf.read(feed.table).count() == 4
 
 
+@pytest.mark.long
 def test_what_is_in_bronze_needs_its_files_no_more(shelf, deliver):
     """A kill between bronze and the book, and a landing folder that was cleared before the rerun."""
     path, other = deliver("a.jsonl", event(1), event(2)), deliver("b.jsonl", event(3))
@@ -152,6 +154,7 @@ def test_what_is_in_bronze_needs_its_files_no_more(shelf, deliver):
     assert sorted((b.state, b.rows_in) for b in shelf.read(BATCHES).collect()) == [("ingested", 1), ("ingested", 2)]
 
 
+@pytest.mark.long
 def test_a_mended_file_does_not_keep_what_else_was_refused_from_a_second_try(shelf, deliver):
     broken = deliver("a.csv")
     broken.write_text("event_id,event_type,event_time\n")
@@ -165,6 +168,7 @@ def test_a_mended_file_does_not_keep_what_else_was_refused_from_a_second_try(she
     assert sorted(b.state for b in shelf.read(BATCHES).collect()) == ["ingested", "refused"]
 
 
+@pytest.mark.long
 def test_inputs_that_overlap_bring_each_file_once(shelf, deliver, tmp_path):
     deliver("a.jsonl", event(1), event(2))
     both = ("shoal", tmp_path / "*.jsonl"), ("shoal", tmp_path / "a.jsonl")
