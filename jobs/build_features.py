@@ -1,4 +1,6 @@
-"""silver.events, silver.orders, silver.users -> features.user_days, features.user_item_days, features.users"""
+"""silver.events, silver.orders, silver.users, silver.identities, silver.account_aliases ->
+features.user_days, features.user_item_days, features.visitor_days, features.visitor_item_days, features.users
+"""
 
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -6,14 +8,26 @@ from datetime import date
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from shoal import batches, facts, releases, runs
+from shoal import batches, facts, people, releases, runs
 from shoal.batches import Batch
 from shoal.cli import run_job
 from shoal.config import Config, settings_hash
 from shoal.errors import ConfigError, RaceError
 from shoal.lake import Lake
+from shoal.people import People
 from shoal.runs import Run
-from shoal.tables import EVENTS, ORDERS, USER_DAYS, USER_FEATURES, USER_ITEM_DAYS, USERS, Table
+from shoal.tables import (
+    EVENTS,
+    IDENTITIES,
+    ORDERS,
+    USER_DAYS,
+    USER_FEATURES,
+    USER_ITEM_DAYS,
+    USERS,
+    VISITOR_DAYS,
+    VISITOR_ITEM_DAYS,
+    Table,
+)
 from shoal.transforms import tiles
 from shoal.transforms.user_features import user_features
 
@@ -41,9 +55,9 @@ def build_features(lake: Lake, config: Config, run: Run) -> None:
     current = releases.current([row for row in book if row["as_of"] <= run.day])  # a backfill knows no later one
     run.previous_seq = current["seq"] if current else None
     run.versions_read = {**pins, **_refresh_tiles(lake, config, run, entered, pins)}
-    days, item_days, users = (
-        lake.read(table, run.versions_read[table.name]) for table in (USER_DAYS, USER_ITEM_DAYS, USERS)
-    )
+    everyone = _people(lake, config, run)
+    days, item_days = everyone.tiles(USER_DAYS, run.day), everyone.tiles(USER_ITEM_DAYS, run.day)
+    users = lake.read(USERS, run.versions_read[USERS.name])
     features = user_features(days, item_days, users, as_of=run.day, run_id=run.key)
     lake.replace(USER_FEATURES, features, where=run.slice, once=run.key)
     run.versions_read[USER_FEATURES.name] = lake.written[USER_FEATURES.name]
@@ -60,6 +74,19 @@ def _check_as_of(events: DataFrame, as_of: date) -> None:
         )
 
 
+def _people(lake: Lake, config: Config, run: Run) -> People:
+    """Who is who before this run's day; what can matter to nobody by then is not pinned, so that no stage reads it."""
+    everyone = People(lake, run, config.features)
+    if VISITOR_DAYS.name in run.versions_read:
+        links = people.known_before(lake.read(IDENTITIES, run.versions_read[IDENTITIES.name]), run.day)
+        acts = lake.read(VISITOR_DAYS, run.versions_read[VISITOR_DAYS.name]).where(F.col("event_date") < F.lit(run.day))
+        if people.some_are_met(acts, links):
+            everyone.warn_of_shared(run.day)
+        else:
+            del run.versions_read[VISITOR_DAYS.name], run.versions_read[VISITOR_ITEM_DAYS.name]
+    return everyone
+
+
 def _refresh_tiles(
     lake: Lake, config: Config, run: Run, entered: list[Batch], pins: Mapping[str, int]
 ) -> dict[str, int]:
@@ -74,6 +101,11 @@ def _refresh_tiles(
         USER_DAYS: lambda on_days, begun: tiles.user_days(on_days, begun, buckets=buckets),
         USER_ITEM_DAYS: lambda on_days, _: tiles.user_item_days(on_days, buckets=buckets),
     }
+    if _visitors_matter(lake, events, pins):
+        build |= {
+            VISITOR_DAYS: lambda on_days, begun: tiles.visitor_days(on_days, begun, buckets=buckets),
+            VISITOR_ITEM_DAYS: lambda on_days, _: tiles.visitor_item_days(on_days, buckets=buckets),
+        }
     through = max(batch.row["sequence"] for batch in entered)
     for table, built in build.items():
         stamp = lake.last_stamp(table, _THROUGH)
@@ -89,6 +121,15 @@ def _refresh_tiles(
         # Who waited for another run that knows more batches must not write over its tiles.
         lake.replace(table, rows, where=where, once="tiles", number=through, stamp={_THROUGH: str(through)})
     return {table.name: _version_through(lake, table, through) for table in build}
+
+
+def _visitors_matter(lake: Lake, events: DataFrame, pins: Mapping[str, int]) -> bool:
+    """True from the first run on that knows a visitor who met a user and did something without one."""
+    if IDENTITIES.name not in pins:
+        return False
+    if lake.exists(VISITOR_DAYS):
+        return True
+    return people.some_are_met(events.where(tiles.OF_VISITORS), lake.read(IDENTITIES, pins[IDENTITIES.name]))
 
 
 def _version_through(lake: Lake, table: Table, through: int) -> int:

@@ -1,5 +1,11 @@
-"""features.users, features.user_item_days, silver.items -> gold.recommendations"""
+"""features.users, features.user_item_days, features.visitor_item_days, silver.items, silver.identities,
+silver.account_aliases -> gold.recommendations
+"""
 
+from contextlib import ExitStack
+from datetime import timedelta
+
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from shoal import model_store, runs
@@ -9,6 +15,7 @@ from shoal.lake import Lake
 from shoal.models import recommend
 from shoal.models.metric import Metric
 from shoal.params import RecommendParams
+from shoal.people import People
 from shoal.runs import Run
 from shoal.tables import ITEMS, RECOMMENDATIONS, USER_FEATURES, USER_ITEM_DAYS
 
@@ -28,15 +35,30 @@ def recommend_items(lake: Lake, config: Config, run: Run) -> None:
 
 
 def _recommend(lake: Lake, config: Config, run: Run, entry: str, params: RecommendParams) -> list[Metric]:
-    item_days = lake.read(USER_ITEM_DAYS, run.versions_read[USER_ITEM_DAYS.name]).where(
-        F.col("event_date") < F.lit(run.day)
-    )
+    with ExitStack() as held:
+        people = People(lake, run, config.features)
+        kept = held.enter_context(people.kept_tiles(USER_ITEM_DAYS, run.day))
+        earlier = run.day - timedelta(days=params.test_days)
+        before = held.enter_context(people.kept_tiles(USER_ITEM_DAYS, earlier))
+        item_days = kept.where(F.col("event_date") < F.lit(run.day))
+        return _recommended(lake, config, run, entry, params, item_days, before)
+
+
+def _recommended(
+    lake: Lake,
+    config: Config,
+    run: Run,
+    entry: str,
+    params: RecommendParams,
+    item_days: DataFrame,
+    earlier: DataFrame,
+) -> list[Metric]:
     known = lake.read(ITEMS, run.versions_read[ITEMS.name]).where(F.col("valid_from") < F.lit(run.day))
     items = known.where("recommendable").select("item_id", "item_group_id").distinct()
     features = lake.read(USER_FEATURES, run.versions_read[USER_FEATURES.name]).where(run.slice)
     users = features.where(F.col("recency_event_days") <= params.active_days).select("user_id")
 
-    metrics = recommend.measure(item_days, items, run.day, params)
+    metrics = recommend.measure(item_days, items, run.day, params, known_before=earlier)
     fitted = recommend.fit(recommend.strengths(item_days, as_of=run.day, params=params), params)
     model_id = None
     if fitted is None:

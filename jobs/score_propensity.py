@@ -1,6 +1,8 @@
-"""features.users, features.user_days, features.user_item_days, silver.users -> gold.propensities"""
+"""features.users, features.user_days, features.user_item_days, features.visitor_days, features.visitor_item_days,
+silver.users, silver.identities, silver.account_aliases -> gold.propensities
+"""
 
-from datetime import date
+from datetime import date, timedelta
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -12,6 +14,7 @@ from shoal.lake import Lake
 from shoal.models import propensity
 from shoal.models.metric import Metric
 from shoal.params import PropensityParams
+from shoal.people import People
 from shoal.runs import Run
 from shoal.tables import PROPENSITIES, USER_DAYS, USER_FEATURES, USER_ITEM_DAYS, USERS
 from shoal.transforms.labels import with_label
@@ -33,14 +36,17 @@ def score_propensity(lake: Lake, config: Config, run: Run) -> None:
 
 
 def _score(lake: Lake, config: Config, run: Run, target: str, params: PropensityParams) -> list[Metric]:
-    days, item_days, users = (
-        lake.read(table, run.versions_read[table.name]) for table in (USER_DAYS, USER_ITEM_DAYS, USERS)
-    )
+    people = People(lake, run, config.features)
+    users = lake.read(USERS, run.versions_read[USERS.name])
 
     def examples(cut: date) -> DataFrame:
+        days, item_days = people.tiles(USER_DAYS, cut), people.tiles(USER_ITEM_DAYS, cut)
         features = user_features(days, item_days, users, as_of=cut, run_id=run.key)
-        return with_label(features, days, cut=cut, horizon_days=params.horizon_days, active_days=params.active_days)
+        # What came of it is read as it was known at the horizon's end: that is how today's scores will be judged.
+        after = people.tiles(USER_DAYS, cut + timedelta(days=params.horizon_days))
+        return with_label(features, after, cut=cut, horizon_days=params.horizon_days, active_days=params.active_days)
 
+    days = lake.read(USER_DAYS, run.versions_read[USER_DAYS.name])
     first = days.agg(F.min("event_date")).first()
     assert first is not None, "an aggregate has one row"
     learned = propensity.learn(examples, as_of=run.day, first_day=first[0] or run.day, params=params)

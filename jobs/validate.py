@@ -1,5 +1,6 @@
 """bronze.* ->
-silver.events, silver.event_versions, silver.rejected_events, silver.orders, silver.items, silver.users
+silver.events, silver.event_versions, silver.rejected_events, silver.orders, silver.items, silver.users,
+silver.identities, silver.account_aliases, silver.return_links
 """
 
 from collections.abc import Mapping
@@ -107,9 +108,10 @@ def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
             run.warn(f"batch {batch.batch_id}: {sentence}")
         shop.settle(lake, proposal, run)
         counts = {**contest.book(plan), "rows_ignored": ignored}
-        touched = silver.enter(lake, claim, plan, days)
-    batches.mark_validated(lake, claim, counts, touched)
-    run.note(f"batch {batch.batch_id}: {_balance(batch, counts)}")
+        entered = silver.enter(lake, claim, plan, days)
+    batches.mark_validated(lake, claim, counts, entered.touched_days)
+    for sentence in (_balance(batch, counts), *entered.notes):
+        run.note(f"batch {batch.batch_id}: {sentence}")
     return None
 
 

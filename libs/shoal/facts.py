@@ -6,6 +6,8 @@ from shoal.errors import LakeError
 from shoal.lake import Lake
 from shoal.tables import LAKE, SCHEMA_VERSION, Table
 
+_UPGRADED = "upgraded"
+
 
 def known(lake: Lake) -> dict[str, str]:
     """Value by name of each settled fact: schema_version, time_zone, currency, tile_buckets."""
@@ -58,8 +60,14 @@ def upgrade(lake: Lake, tables: Sequence[Table]) -> None:
             if lake.exists(table):
                 lake.add_columns(table)
                 lake.renew_constraints(table)  # they may speak of the new columns
-        newer = {"name": "schema_version", "value": str(SCHEMA_VERSION), "reason": "upgraded"}
+        newer = {"name": "schema_version", "value": str(SCHEMA_VERSION), "reason": _UPGRADED}
         lake.merge(LAKE, lake.frame(LAKE, [newer]))
+
+
+def was_upgraded(lake: Lake) -> bool:
+    """True where an older Shoal has made the lake: what is derived from events may be missing for older ones."""
+    said = {row["name"]: row["reason"] for row in lake.read(LAKE).collect()}
+    return said.get("schema_version") == _UPGRADED
 
 
 def _schema_of(lake: Lake) -> int:

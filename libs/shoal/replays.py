@@ -136,15 +136,17 @@ def carry_out(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
             return _given_up(lake, claim, said)
         on_record(lake, claim, gate.count_rules(again, rules))
         shop.settle(lake, proposal, run)
-        touched = silver.enter(lake, claim, plan, days)
+        entered = silver.enter(lake, claim, plan, days)
         _write_down(lake, claim, rejected, still)
     counts = {name: int(batch.row[name] or 0) + change for name, change in moved.items()}
-    batches.mark_validated(lake, claim, counts, touched)
+    batches.mark_validated(lake, claim, counts, entered.touched_days)
     run.note(
         f"batch {batch.batch_id}: of {rows:,} rejected rows {rows - kept:,} are rejected no more: "
         f"{moved['rows_accepted']:,} accepted, {moved['rows_duplicate']:,} duplicates, "
         f"{moved['rows_ignored']:,} ignored"
     )
+    for sentence in entered.notes:
+        run.note(f"batch {batch.batch_id}: {sentence}")
     return None
 
 

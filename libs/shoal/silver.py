@@ -1,19 +1,41 @@
 """What a claimed batch meets in silver, and how it enters: each step can be done again by whoever finishes it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
+from shoal import facts
 from shoal.batches import Claim
 from shoal.frames import persisted
 from shoal.lake import Lake
-from shoal.tables import EVENT_VERSIONS, EVENTS, ITEMS, ORDERS, REJECTED_EVENTS, SILVER, USERS, Table
-from shoal.transforms import contest, derived
+from shoal.tables import (
+    AS_NEEDED,
+    EVENT_VERSIONS,
+    EVENTS,
+    IDENTITIES,
+    ITEMS,
+    ORDERS,
+    REJECTED_EVENTS,
+    RETURN_LINKS,
+    SILVER,
+    USERS,
+    Table,
+)
+from shoal.transforms import contest, derived, returns
 
 _DERIVED = {ORDERS: derived.orders, ITEMS: derived.items, USERS: derived.users}
+
+
+@dataclass(frozen=True)
+class Entered:
+    """What a batch has done to silver."""
+
+    touched_days: set[date]  # whose events or orders it changed
+    notes: tuple[str, ...] = ()  # sentences worth knowing
 
 
 def days_of(candidates: DataFrame, time_zone: str) -> set[date]:
@@ -41,26 +63,25 @@ def met_by(lake: Lake, claim: Claim, days: Collection[date]) -> tuple[DataFrame,
 
 
 def create(lake: Lake) -> None:
-    """Make every table of silver, also those that this shop has no row for yet, such as one without orders."""
+    """Make the tables of silver that every shop has, also where it has no row for them yet, as one without orders."""
     for table in SILVER:
-        lake.create(table)
+        if table not in AS_NEEDED:
+            lake.create(table)
 
 
-def enter(lake: Lake, claim: Claim, plan: DataFrame, days: set[date]) -> set[date]:
+def enter(lake: Lake, claim: Claim, plan: DataFrame, days: set[date]) -> Entered:
     """Bring a judged batch into every table of silver.
 
     Args:
         plan: of :func:`shoal.transforms.contest.planned`.
         days: of :func:`days_of`.
-
-    Returns:
-        The days whose events or orders it changed.
     """
     # Whoever finishes this batch late, when others have entered since, changes nothing any more.
     order: dict[str, Any] = {"once": "validate", "number": claim.sequence}
     create(lake)
     changed = plan.where(contest.CHANGES)
-    touched = {row["event_date"] for row in changed.select("event_date").distinct().collect()}
+    told = _told(changed)
+    touched = {row["event_date"] for row in told}
     _write_events(lake, plan, days | touched, order)
     events = lake.read(EVENTS)
     for table, summarise in _DERIVED.items():
@@ -71,9 +92,72 @@ def enter(lake: Lake, claim: Claim, plan: DataFrame, days: set[date]) -> set[dat
         with persisted(derived.changes(table, new, old, names)) as differences:
             if table is ORDERS:
                 touched |= _order_days(differences, old)
-            if not differences.isEmpty():
-                lake.merge(table, differences, delete_when="s.is_gone", insert_when="NOT s.is_gone", **order)
-    return touched
+            _merge(lake, table, differences, order)
+    anew = _to_derive_anew(lake, claim)
+    if IDENTITIES in anew or any(row["meetings"] for row in told):
+        _enter_identities(lake, claim, events, None if IDENTITIES in anew else changed, order)
+    first_day = min((row["event_date"] for row in told if row["lines"]), default=None)
+    if RETURN_LINKS in anew:
+        return Entered(touched, _enter_return_links(lake, claim, events, None, order))
+    if first_day and (RETURN_LINKS.name in claim.silver or any(row["returns"] for row in told)):
+        return Entered(touched, _enter_return_links(lake, claim, events, first_day, order))
+    return Entered(touched)
+
+
+def _told(changed: DataFrame) -> Sequence[Row]:
+    """Per day of which a batch changes events, how many of them concern what only some shops have."""
+    counted = {"meetings": derived.MEETS, "lines": returns.IS_LINE, "returns": "event_type = 'return'"}
+    counts = [F.count_if(F.expr(condition)).alias(name) for name, condition in counted.items()]
+    return changed.groupBy("event_date").agg(*counts).collect()
+
+
+def _to_derive_anew(lake: Lake, claim: Claim) -> set[Table]:
+    """The tables that an older Shoal did not have: once, they are derived from all the events that stand."""
+    lacking = {table for table in (IDENTITIES, RETURN_LINKS) if table.name not in claim.silver}
+    return lacking if lacking and EVENTS.name in claim.silver and facts.was_upgraded(lake) else set()
+
+
+def _enter_identities(
+    lake: Lake, claim: Claim, events: DataFrame, changed: DataFrame | None, order: dict[str, Any]
+) -> None:
+    """Derive the links of the visitors that met a user in a changed event, or of all."""
+    lake.create(IDENTITIES)
+    met = (events if changed is None else changed).where(derived.MEETS).select("visitor_id").distinct()
+    new = derived.identities(events.join(met, on="visitor_id", how="left_semi"))
+    with persisted(derived.changes(IDENTITIES, new, pinned(lake, claim, IDENTITIES), met)) as differences:
+        _merge(lake, IDENTITIES, differences, order)
+
+
+def _enter_return_links(
+    lake: Lake, claim: Claim, events: DataFrame, since: date | None, order: dict[str, Any]
+) -> tuple[str, ...]:
+    """Settle the returns from a day on anew, None for all; returns what is to be said of them."""
+    lake.create(RETURN_LINKS)
+    old = pinned(lake, claim, RETURN_LINKS)
+    is_old = F.lit(False) if since is None else F.col("linked_date") < F.lit(since)
+    with persisted(returns.returned(events, since)) as back:
+        if back.isEmpty():
+            _merge(lake, RETURN_LINKS, old.where(~is_old).withColumn("is_gone", F.lit(True)), order)
+            return ()
+        with persisted(returns.return_links(back, events, old.where(is_old))) as links:
+            came, linked = _pieces(back), _pieces(links)
+            with persisted(derived.differences(RETURN_LINKS, links, old.where(~is_old))) as differences:
+                _merge(lake, RETURN_LINKS, differences, order)
+    if came == linked:
+        return ()
+    when = f"since {since}" if since else "so far"
+    return (f"{came - linked:,} of the {came:,} pieces returned {when} belong to no purchase that is known",)
+
+
+def _pieces(rows: DataFrame) -> int:
+    summed = rows.agg(F.sum("pieces").alias("pieces")).first()
+    assert summed is not None, "an aggregate has one row"
+    return int(summed["pieces"] or 0)
+
+
+def _merge(lake: Lake, table: Table, differences: DataFrame, order: dict[str, Any]) -> None:
+    if not differences.isEmpty():
+        lake.merge(table, differences, delete_when="s.is_gone", insert_when="NOT s.is_gone", **order)
 
 
 def _write_events(lake: Lake, plan: DataFrame, days: Collection[date], order: dict[str, Any]) -> None:

@@ -60,6 +60,7 @@ def random_events() -> Callable[..., list[Row]]:
                     "channel": rng.choice([None, "web", "app"]),
                 }
             values |= {name: rng.choice([None, f"{name} {rng.randrange(3)}"]) for name in ("item_title", "region")}
+            values["visitor_id"] = rng.choice([None, "till", "tablet", f"phone of {user}"])
             return _event(f"e{n}", event_type, time, **values)
 
         return [one(n) for n in range(events)]

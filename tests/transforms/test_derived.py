@@ -7,10 +7,10 @@ import pytest
 from pyspark.sql import DataFrame
 
 from shoal.frames import few_rows
-from shoal.tables import EVENTS, ITEMS, ORDERS, USERS
-from shoal.transforms.derived import changes, items, orders, users
+from shoal.tables import EVENTS, IDENTITIES, ITEMS, ORDERS, USERS
+from shoal.transforms.derived import changes, identities, items, orders, users
 
-DERIVED = {ORDERS: orders, ITEMS: items, USERS: users}
+DERIVED = {ORDERS: orders, ITEMS: items, USERS: users, IDENTITIES: identities}
 
 
 def at(day: int, hour: int = 9) -> datetime:
@@ -110,6 +110,27 @@ def test_users_are_who_acted_since_when_and_where_last(frame, event):
 
     assert (row.user_id, utc(row.first_seen), utc(row.last_seen)) == ("u", at(1), at(3))
     assert (row.region, row.account_kind) == ("FR", "consumer")
+
+
+def test_a_visitor_and_a_user_are_linked_by_the_first_event_in_which_they_met(frame, event):
+    rows = [
+        event("3", "view", at(3), visitor_id="phone"),
+        event("1", "view", at(1, 22), visitor_id="phone"),  # June 2nd in the shop
+        event("2", "view", at(2), visitor_id="phone"),
+        event("4", "view", at(4), visitor_id="phone", user_id="other"),
+        event("0", "view", at(1), visitor_id="phone", user_id=None),
+        event("5", "view", at(1), visitor_id="phone", is_deleted=True),
+        event("6", "purchase", at(5), visitor_id="card"),
+        event("7", "view", at(1), visitor_id=None),
+    ]
+    found = identities(frame(EVENTS, *rows)).collect()
+
+    assert {(row.visitor_id, row.user_id): (row.linked_date, row.meetings) for row in found} == {
+        ("phone", "u"): (date(2021, 6, 2), 3),
+        ("phone", "other"): (date(2021, 6, 4), 1),
+        ("card", "u"): (date(2021, 6, 5), 1),
+    }
+    assert {(utc(row.linked_at), utc(row.last_met_at)) for row in found if row.meetings == 3} == {(at(1, 22), at(3))}
 
 
 def test_changes_are_the_differences_of_the_touched_keys(spark, frame):

@@ -4,7 +4,7 @@ Bronze tables belong to their feeds: ``shoal.sources`` declares them through :fu
 """
 
 from shoal.tables.bronze import bronze
-from shoal.tables.features import USER_DAYS, USER_FEATURES, USER_ITEM_DAYS
+from shoal.tables.features import USER_DAYS, USER_FEATURES, USER_ITEM_DAYS, VISITOR_DAYS, VISITOR_ITEM_DAYS
 from shoal.tables.gold import GOLD_USERS, PROPENSITIES, RECOMMENDATIONS, SEGMENT_PROFILES, SEGMENTS
 from shoal.tables.ops import (
     BATCHES,
@@ -19,20 +19,33 @@ from shoal.tables.ops import (
     RELEASES,
     RUNS,
 )
-from shoal.tables.silver import EVENT_VERSIONS, EVENTS, ITEMS, ORDERS, REJECTED_EVENTS, USERS
+from shoal.tables.silver import (
+    ACCOUNT_ALIASES,
+    EVENT_VERSIONS,
+    EVENTS,
+    IDENTITIES,
+    ITEMS,
+    ORDERS,
+    REJECTED_EVENTS,
+    RETURN_LINKS,
+    USERS,
+)
 from shoal.tables.table import Column, Rule, Table
 
-SCHEMA_VERSION = 3  # of the whole lake; raised with every change of a declared table
+SCHEMA_VERSION = 4  # of the whole lake; raised with every change of a declared table
 
-SILVER = (EVENTS, EVENT_VERSIONS, REJECTED_EVENTS, ORDERS, ITEMS, USERS)
-FEATURES = (USER_DAYS, USER_ITEM_DAYS, USER_FEATURES)
+# Made with the first row that they could hold: a shop without visitor ids or returns never has them.
+AS_NEEDED = (IDENTITIES, ACCOUNT_ALIASES, RETURN_LINKS, VISITOR_DAYS, VISITOR_ITEM_DAYS)
+SILVER = (EVENTS, EVENT_VERSIONS, REJECTED_EVENTS, ORDERS, ITEMS, USERS, IDENTITIES, ACCOUNT_ALIASES, RETURN_LINKS)
+FEATURES = (USER_DAYS, USER_ITEM_DAYS, VISITOR_DAYS, VISITOR_ITEM_DAYS, USER_FEATURES)
 GOLD = (GOLD_USERS, SEGMENTS, SEGMENT_PROFILES, PROPENSITIES, RECOMMENDATIONS)
 OPS = (LAKE, DECLARED_FEEDS, BATCHES, FILES, CLAIMS, RUNS, QUALITY, METRICS, MODELS, FACTORS, RELEASES)
 ALL = (*SILVER, *FEATURES, *GOLD, *OPS)
 
 __all__ = [
-    "ALL", "BATCHES", "CLAIMS", "DECLARED_FEEDS", "EVENTS", "EVENT_VERSIONS", "FACTORS", "FEATURES", "FILES",
-    "GOLD", "GOLD_USERS", "ITEMS", "LAKE", "METRICS", "MODELS", "OPS", "ORDERS", "PROPENSITIES", "QUALITY",
-    "RECOMMENDATIONS", "REJECTED_EVENTS", "RELEASES", "RUNS", "SCHEMA_VERSION", "SEGMENTS", "SEGMENT_PROFILES",
-    "SILVER", "USERS", "USER_DAYS", "USER_FEATURES", "USER_ITEM_DAYS", "Column", "Rule", "Table", "bronze",
+    "ACCOUNT_ALIASES", "ALL", "AS_NEEDED", "BATCHES", "CLAIMS", "DECLARED_FEEDS", "EVENTS", "EVENT_VERSIONS",
+    "FACTORS", "FEATURES", "FILES", "GOLD", "GOLD_USERS", "IDENTITIES", "ITEMS", "LAKE", "METRICS", "MODELS", "OPS",
+    "ORDERS", "PROPENSITIES", "QUALITY", "RECOMMENDATIONS", "REJECTED_EVENTS", "RELEASES", "RETURN_LINKS", "RUNS",
+    "SCHEMA_VERSION", "SEGMENTS", "SEGMENT_PROFILES", "SILVER", "USERS", "USER_DAYS", "USER_FEATURES",
+    "USER_ITEM_DAYS", "VISITOR_DAYS", "VISITOR_ITEM_DAYS", "Column", "Rule", "Table", "bronze",
 ]  # fmt: skip

@@ -5,10 +5,15 @@ from pyspark.sql.types import BooleanType, DateType, DoubleType, IntegerType, Lo
 from shoal.tables.table import Column, Table, text
 from shoal.tables.vocabulary import MONEY_SUM
 
-_KEY = (
-    Column("bucket", IntegerType(), "crc32(user_id) modulo the lake's number of buckets", required=True, low=0),
-    text("user_id", "the shop's own id of the account", required=True, personal=True),
+_USER = text("user_id", "the shop's own id of the account", required=True, personal=True)
+_VISITOR = text(
+    "visitor_id", "id of a person that is no account: device, cookie, loyalty card", required=True, personal=True
 )
+
+
+def _bucket(who: Column) -> Column:
+    doc = f"crc32({who.name}) modulo the lake's number of buckets"
+    return Column("bucket", IntegerType(), doc, required=True, low=0)
 
 
 def _count(name: str, doc: str) -> Column:
@@ -34,45 +39,73 @@ _DAY_COUNTS = (
     _count("returned_pieces", "pieces of goods returned"),
 )
 
-USER_DAYS = Table(
-    name="features.user_days",
-    doc="One row per user and shop-local day with an event: partial aggregates that add up.",
-    key=("user_id", "event_date"),
-    partition_by=("bucket",),
-    sort_by=("event_date", "user_id"),
-    columns=(
-        *_KEY,
-        Column("event_date", DateType(), "shop-local day", required=True),
-        _count("events", "events of every type"),
-        _count("searches", "searches"),
-        *_DAY_COUNTS,
-        _count("orders", "orders whose first line is of this day"),
-        _count("purchase_lines", "purchase lines of every kind"),
-        _money("gross", "purchase lines of every kind"),
-        _money("returned", "return lines of every kind"),
-        _money("discount", "discounts of purchase lines"),
-        Column("first_at", TimestampType(), "first event of the day, UTC", required=True),
-        Column("last_at", TimestampType(), "last event of the day, UTC", required=True),
-        Column("last_order_at", TimestampType(), "last order begun on the day, UTC; null without one"),
-    ),
-    writer="build_features",
-)
 
-USER_ITEM_DAYS = Table(
-    name="features.user_item_days",
-    doc="One row per user, item and shop-local day: partial aggregates of goods that add up.",
-    key=("user_id", "item_id", "event_date"),
-    partition_by=("bucket",),
-    sort_by=("event_date", "user_id", "item_id"),
-    columns=(
-        *_KEY,
-        text("item_id", "the shop's own id of the article", required=True),
-        Column("event_date", DateType(), "shop-local day", required=True),
-        *_DAY_COUNTS,
-        _money("gross", "purchase lines"),
-        _money("returned", "return lines"),
-    ),
-    writer="build_features",
+def _days(name: str, who: Column, doc: str) -> Table:
+    return Table(
+        name=name,
+        doc=doc,
+        key=(who.name, "event_date"),
+        partition_by=("bucket",),
+        sort_by=("event_date", who.name),
+        columns=(
+            _bucket(who),
+            who,
+            Column("event_date", DateType(), "shop-local day", required=True),
+            _count("events", "events of every type"),
+            _count("searches", "searches"),
+            *_DAY_COUNTS,
+            _count("orders", "orders whose first line is of this day"),
+            _count("purchase_lines", "purchase lines of every kind"),
+            _money("gross", "purchase lines of every kind"),
+            _money("returned", "return lines of every kind"),
+            _money("discount", "discounts of purchase lines"),
+            Column("first_at", TimestampType(), "first event of the day, UTC", required=True),
+            Column("last_at", TimestampType(), "last event of the day, UTC", required=True),
+            Column("last_order_at", TimestampType(), "last order begun on the day, UTC; null without one"),
+        ),
+        writer="build_features",
+    )
+
+
+def _item_days(name: str, who: Column, doc: str) -> Table:
+    return Table(
+        name=name,
+        doc=doc,
+        key=(who.name, "item_id", "event_date"),
+        partition_by=("bucket",),
+        sort_by=("event_date", who.name, "item_id"),
+        columns=(
+            _bucket(who),
+            who,
+            text("item_id", "the shop's own id of the article", required=True),
+            Column("event_date", DateType(), "shop-local day", required=True),
+            *_DAY_COUNTS,
+            _money("gross", "purchase lines"),
+            _money("returned", "return lines"),
+        ),
+        writer="build_features",
+    )
+
+
+USER_DAYS = _days(
+    "features.user_days",
+    _USER,
+    "One row per user and shop-local day with an event: partial aggregates that add up.",
+)
+USER_ITEM_DAYS = _item_days(
+    "features.user_item_days",
+    _USER,
+    "One row per user, item and shop-local day: partial aggregates of goods that add up.",
+)
+VISITOR_DAYS = _days(
+    "features.visitor_days",
+    _VISITOR,
+    "One row per visitor and shop-local day with an event without a user: as features.user_days.",
+)
+VISITOR_ITEM_DAYS = _item_days(
+    "features.visitor_item_days",
+    _VISITOR,
+    "One row per visitor, item and shop-local day, of events without a user: as features.user_item_days.",
 )
 
 

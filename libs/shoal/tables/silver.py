@@ -13,7 +13,7 @@ from pyspark.sql.types import (
 )
 
 from shoal.tables.table import Column, Rule, Table, text
-from shoal.tables.vocabulary import ACCOUNT_KINDS, EVENT_TYPES, LINE_KINDS, MONEY, MONEY_SUM
+from shoal.tables.vocabulary import ACCOUNT_KINDS, EVENT_TYPES, LINE_KINDS, LINKED_BY, MONEY, MONEY_SUM
 
 EVENT_COLUMNS = (
     text("event_id", "id given by the feed, or a hash of (source, natural key, ordinal)", required=True),
@@ -21,7 +21,11 @@ EVENT_COLUMNS = (
     Column("event_time", TimestampType(), "when the user acted, UTC", required=True),
     Column("event_date", DateType(), "shop-local day of event_time", required=True),
     text("user_id", "the shop's own id of the account; null for a guest", personal=True),
-    text("visitor_id", "device or cookie; null where the feed has none", personal=True),
+    text(
+        "visitor_id",
+        "id of a person that is no account: device, cookie, loyalty card, hashed e-mail; null where the feed has none",
+        personal=True,
+    ),
     text("session_id", "visit, as the feed counts it; null where it does not", personal=True),
     text("item_id", "the shop's own id of the article; null for events without one"),
     text("item_title", "what the shop called the item in this event; null where the feed does not say"),
@@ -179,3 +183,59 @@ USERS = Table(
     ),
     writer="validate",
 )  # fmt: skip
+
+IDENTITIES = Table(
+    name="silver.identities",
+    doc="One row per visitor id and user that met in an event: a link, known since the first of them.",
+    key=("visitor_id", "user_id"),
+    columns=(
+        text(
+            "visitor_id",
+            "id of a person that is no account: device, cookie, loyalty card, hashed e-mail, as in silver.events",
+            required=True,
+            personal=True,
+        ),
+        text("user_id", "the shop's own id of the account", required=True, personal=True),
+        Column("linked_at", TimestampType(), "time of the first event in which they met, UTC", required=True),
+        Column("linked_date", DateType(), "shop-local day of linked_at: a cut after it knows the link", required=True),
+        Column("last_met_at", TimestampType(), "time of the last event in which they met, UTC", required=True),
+        Column("meetings", LongType(), "events in which they met", required=True, low=1),
+    ),
+    writer="validate",
+)
+
+ACCOUNT_ALIASES = Table(
+    name="silver.account_aliases",
+    doc="One row per account and account that the shop has merged it into.",
+    key=("former_user_id", "user_id"),
+    columns=(
+        text("former_user_id", "account that was merged into another", required=True, personal=True),
+        text("user_id", "account that it was merged into, which may be merged again", required=True, personal=True),
+        Column("merged_at", TimestampType(), "when the shop merged them, UTC", required=True),
+        Column("merged_date", DateType(), "shop-local day of merged_at: a cut after it knows the merge", required=True),
+    ),
+    writer="validate",
+)
+
+RETURN_LINKS = Table(
+    name="silver.return_links",
+    doc="One row per return and purchase that it takes pieces back from.",
+    key=("return_event_id", "purchase_event_id"),
+    columns=(
+        text("return_event_id", "event_id of the return", required=True),
+        text("purchase_event_id", "event_id of the purchase", required=True),
+        Column("pieces", LongType(), "pieces taken back; a line without a quantity is one", required=True, low=1),
+        Column(
+            "how",
+            StringType(),
+            "original: the feed names the purchase; order: same order and item; latest: the user's latest purchase of "
+            "the item with pieces left",
+            required=True,
+            allowed=LINKED_BY,
+        ),
+        Column("linked_at", TimestampType(), "time of the return, UTC", required=True),
+        Column("linked_date", DateType(), "shop-local day of the return: a cut after it knows the link", required=True),
+        Column("purchase_date", DateType(), "shop-local day of the purchase, never after linked_date", required=True),
+    ),
+    writer="validate",
+)

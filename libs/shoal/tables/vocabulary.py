@@ -7,6 +7,7 @@ EVENT_TYPES = (
     "purchase", "return", "review", "campaign",
 )  # fmt: skip
 LINE_KINDS = ("goods", "shipping", "fee", "discount", "voucher", "sample", "adjustment")
+LINKED_BY = ("original", "order", "latest")  # how a return was brought to its purchase, the surest first
 ACCOUNT_KINDS = ("consumer", "business", "staff", "test")
 BATCH_STATES = ("planned", "ingested", "validated", "refused")
 RELEASE_KINDS = ("release", "archive", "rollback")

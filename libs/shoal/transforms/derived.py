@@ -1,10 +1,13 @@
-"""silver.events -> silver.orders, silver.items, silver.users: one row per thing that the events name."""
+"""silver.events -> silver.orders, silver.items, silver.users, silver.identities: one row per thing that events name."""
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from shoal.tables import ITEMS, ORDERS, USERS, Table
+from shoal.tables import IDENTITIES, ITEMS, ORDERS, USERS, Table
 from shoal.tables.vocabulary import MONEY_SUM
+
+# Of an event: a visitor and a user meet in it.
+MEETS = "visitor_id IS NOT NULL AND user_id IS NOT NULL"
 
 
 def orders(events: DataFrame) -> DataFrame:
@@ -82,6 +85,22 @@ def users(events: DataFrame) -> DataFrame:
     return USERS.select(seen)
 
 
+def identities(events: DataFrame) -> DataFrame:
+    """Which visitors and users met, since when, and how often.
+
+    Returns:
+        Rows of ``silver.identities``, one per pair.
+    """
+    met = events.where(f"NOT is_deleted AND {MEETS}")
+    first = F.min(F.struct("event_time", "event_date"))
+    linked = met.groupBy("visitor_id", "user_id").agg(
+        first.alias("first"), F.max("event_time").alias("last_met_at"), F.count("*").alias("meetings")
+    )
+    return IDENTITIES.select(
+        linked.withColumns({"linked_at": F.col("first.event_time"), "linked_date": F.col("first.event_date")})
+    )
+
+
 def changes(table: Table, new: DataFrame, old: DataFrame, touched: DataFrame) -> DataFrame:
     """What must change so that the rows of the touched keys in ``old`` become those in ``new``.
 
@@ -91,8 +110,11 @@ def changes(table: Table, new: DataFrame, old: DataFrame, touched: DataFrame) ->
     Returns:
         New and changed rows with ``is_gone`` false, and rows that are no longer there with ``is_gone`` true.
     """
-    key = table.key[0]
-    before = old.join(touched, on=key, how="left_semi")
+    return differences(table, new, old.join(touched, on=table.key[0], how="left_semi"))
+
+
+def differences(table: Table, new: DataFrame, before: DataFrame) -> DataFrame:
+    """What must change so that the rows in ``before`` become those in ``new``; returns as :func:`changes`."""
     kept = before.select(*table.key, F.struct(*table.names).alias("_before"))
     compared = new.withColumn("_after", F.struct(*table.names)).join(kept, on=[*table.key], how="full_outer")
     differs = ~F.col("_after").eqNullSafe(F.col("_before"))

@@ -157,7 +157,14 @@ def bought_before(train: DataFrame, allowed_items: DataFrame, k: int) -> DataFra
     return ranked.select("user_id", "item_id", "rank")
 
 
-def measure(user_item_days: DataFrame, items: DataFrame, as_of: date, params: RecommendParams) -> list[Metric]:
+def measure(
+    user_item_days: DataFrame,
+    items: DataFrame,
+    as_of: date,
+    params: RecommendParams,
+    *,
+    known_before: DataFrame | None = None,
+) -> list[Metric]:
     """Fit on what was known ``test_days`` before ``as_of`` and measure on what was bought since.
 
     ``als`` (filled by popularity, as published) and ``popularity`` are measured on what is new to the user,
@@ -171,6 +178,8 @@ def measure(user_item_days: DataFrame, items: DataFrame, as_of: date, params: Re
         items: allowed ``item_id`` and, where there are variants, ``item_group_id``.
         as_of: first shop-local day that must not be seen.
         params: the list's settings; lists are as long as ``k``.
+        known_before: the same tiles as they were known ``test_days`` before ``as_of``, where visitors have become
+            users since; None: the same.
 
     Returns:
         Metrics of als, popularity and bought_before; those of als are None where it could not be fitted.
@@ -178,6 +187,8 @@ def measure(user_item_days: DataFrame, items: DataFrame, as_of: date, params: Re
     k, cut = params.k, as_of - timedelta(days=params.test_days)
     params = params.model_copy(update={"top_n": k, "exclude_owned": True})
     train, bought = time_split(user_item_days, as_of=as_of, test_days=params.test_days)
+    if known_before is not None:
+        train = known_before.where(F.col("event_date") < F.lit(cut))
     known = items.join(train, "item_id", how="left_semi").checkpoint()
     known_ids = known.select("item_id").distinct()
     known_users_bought = bought.join(train, "user_id", how="left_semi")

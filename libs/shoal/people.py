@@ -1,0 +1,122 @@
+"""Whose acts are whose at a cut: the tiles that features and models read.
+
+Where no visitor with events of its own has met a user, and no account was merged, tiles are read as they are.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from shoal.frames import persisted
+from shoal.lake import Lake
+from shoal.params import FeatureParams
+from shoal.runs import Run
+from shoal.tables import (
+    ACCOUNT_ALIASES,
+    IDENTITIES,
+    USER_DAYS,
+    USER_ITEM_DAYS,
+    VISITOR_DAYS,
+    VISITOR_ITEM_DAYS,
+    Table,
+)
+from shoal.transforms.identities import accounts_at, merged, resolved, shared
+from shoal.transforms.tiles import gathered
+
+_OF_VISITORS = {USER_DAYS.name: VISITOR_DAYS, USER_ITEM_DAYS.name: VISITOR_ITEM_DAYS}
+_WORST = 3  # numbers of users that a warning names
+
+
+@dataclass(frozen=True)
+class People:
+    """Who is who in a run, by the versions that it has pinned."""
+
+    lake: Lake
+    run: Run
+    params: FeatureParams
+    _accounts: dict[date, DataFrame] = field(default_factory=dict)
+
+    @property
+    def are_told_apart(self) -> bool:
+        """True where tiles are those of users alone: what is known at a cut is then in them as they are."""
+        return not {VISITOR_DAYS.name, ACCOUNT_ALIASES.name} & {*self.run.versions_read}
+
+    def tiles(self, table: Table, cut: date) -> DataFrame:
+        """The tiles of everyone who is a user by what was known before a cut.
+
+        To each user's own come those of the visitors that are the user's by then, and those of the accounts that were
+        merged into the user's. Days after the cut are there too.
+
+        Args:
+            table: ``features.user_days`` or ``features.user_item_days``.
+            cut: first shop-local day whose links and merges must not be seen.
+
+        Returns:
+            Rows of the table, without ``bucket`` where anything was added.
+        """
+        of_users = self._read(table)
+        if self.are_told_apart:
+            return of_users
+        accounts, others = self._accounts_at(cut), []
+        if accounts is not None:
+            of_users = merged(of_users, accounts)
+        if VISITOR_DAYS.name in self.run.versions_read:
+            owners = resolved(
+                self._read(IDENTITIES),
+                as_of=cut,
+                max_users_per_visitor=self.params.max_users_per_visitor,
+                accounts=accounts,
+            )
+            of_visitors = self._read(_OF_VISITORS[table.name])
+            others = [of_visitors.join(owners, on="visitor_id", how="inner").drop("visitor_id")]
+        return gathered(of_users, *others, key=table.key)
+
+    @contextmanager
+    def kept_tiles(self, table: Table, cut: date) -> Iterator[DataFrame]:
+        """:meth:`tiles` for whoever reads them again and again: what was put together is kept meanwhile."""
+        tiles = self.tiles(table, cut)
+        if self.are_told_apart:
+            yield tiles
+            return
+        with persisted(tiles) as kept:
+            yield kept
+
+    def warn_of_shared(self, cut: date) -> None:
+        """Say how many visitors are nobody's for having met too many users before a cut."""
+        limit = self.params.max_users_per_visitor
+        found = shared(
+            self._read(IDENTITIES), as_of=cut, max_users_per_visitor=limit, accounts=self._accounts_at(cut)
+        ).collect()  # one row per number of users
+        if not found:
+            return
+        worst = sorted((row["users"] for row in found), reverse=True)[:_WORST]
+        self.run.warn(
+            f"visitor ids that met more than {limit} users each: {sum(row['visitors'] for row in found):,} "
+            f"(the most: {', '.join(f'{users:,}' for users in worst)}); they are taken for shared devices, and what "
+            "they did without a user is nobody's (features.max_users_per_visitor)"
+        )
+
+    def _accounts_at(self, cut: date) -> DataFrame | None:
+        if ACCOUNT_ALIASES.name not in self.run.versions_read:
+            return None
+        if cut not in self._accounts:
+            self._accounts[cut] = accounts_at(self._read(ACCOUNT_ALIASES), as_of=cut)
+        return self._accounts[cut]
+
+    def _read(self, table: Table) -> DataFrame:
+        return self.lake.read(table, self.run.versions_read[table.name])
+
+
+def some_are_met(of_visitors: DataFrame, identities: DataFrame) -> bool:
+    """True if any of these rows is of a visitor that has met a user."""
+    ids = identities.select("visitor_id").distinct()
+    return not of_visitors.join(ids, on="visitor_id", how="left_semi").isEmpty()
+
+
+def known_before(identities: DataFrame, cut: date) -> DataFrame:
+    """The links that a cut knows."""
+    return identities.where(F.col("linked_date") < F.lit(cut))
