@@ -1,8 +1,10 @@
-"""features.users, gold.segments, gold.propensities, gold.recommendations, silver.users -> gold.users, ops.releases"""
+"""features.users, gold.segments, gold.segment_profiles, gold.propensities, gold.recommendations, silver.users ->
+gold.users, ops.quality, ops.releases
+"""
 
 from pyspark.sql import functions as F
 
-from shoal import releases, runs, views
+from shoal import boundaries, releases, runs, verdicts, views
 from shoal.cli import run_job
 from shoal.config import Config, settings_hash
 from shoal.errors import ConfigError
@@ -38,6 +40,7 @@ def publish(lake: Lake, config: Config, run: Run) -> None:
     lake.replace(GOLD_USERS, users, where=run.slice, once=run.key)
     run.rows = lake.read(GOLD_USERS).where(run.slice).count()
     fallbacks = [sentence for row in done if row["job"] in _MODELS for sentence in row["warnings"]]
+    verdicts.pass_gate(lake, run, boundaries.of_run(lake, config, run))
     views.publish_views(lake)
     release = releases.release(
         lake,

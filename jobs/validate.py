@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 from pyspark.sql import functions as F
 
-from shoal import batches, feeds, replays, shop, silver
+from shoal import batches, boundaries, feeds, replays, rules, shop, silver
 from shoal.batches import Batch, Claim
 from shoal.cli import run_job
 from shoal.config import Config
@@ -16,9 +16,9 @@ from shoal.config.feed_files import feed_given
 from shoal.errors import GateError
 from shoal.lake import Lake
 from shoal.quality import gate
-from shoal.quality.rows import reasons
+from shoal.quality.rows import judged_by
 from shoal.runs import Replay, Run
-from shoal.sources.mapping import candidate_events, count_ignored, row_rules
+from shoal.sources.mapping import candidate_events, count_ignored
 from shoal.sources.readers import OF_A_VALUE, cannot_carry_out
 from shoal.tables import EVENTS
 from shoal.transforms import contest
@@ -78,13 +78,18 @@ def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
     """
     batch, params = claim.batch, config.validation
     raw = lake.read(batch.feed.table).where(F.col("batch_id") == batch.batch_id)
+    of_bronze = boundaries.of_bronze(raw, batch)
+    if unfit := gate.refusal(of_bronze):
+        on_record(lake, claim, of_bronze)
+        batches.mark_refused(lake, batch, unfit, claim.sequence)
+        return unfit
     with ExitStack() as held:
         try:  # every expression of the feed is carried out here, on every row
             ignored = count_ignored(raw, batch.feed)
             proposal = shop.propose(lake, config.shop, batch.feed, raw)
-            rules = row_rules(batch.feed, proposal.shop)
+            known = rules.of_batch(config, batch.feed, proposal.shop)
             candidates = candidate_events(raw, batch.feed, proposal.shop, duplicate_lines=params.duplicate_lines)
-            judged = candidates.withColumn("reasons", reasons(rules))
+            judged = judged_by(known, candidates)
             # From here on only a bad row needs to be known as it came.
             judged = judged.withColumn("raw", F.when(F.size("reasons") > 0, F.to_json("raw")))
             days = silver.days_of(candidates, proposal.shop.time_zone)
@@ -97,10 +102,10 @@ def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
             _pass_by(lake, run, claim)
             return None
         judged_now = gate.judge(
-            plan.where(contest.JUDGED), EVENTS, rules=rules,
+            plan.where(contest.JUDGED), EVENTS, rules=known, expected=rules.expected_of(config, EVENTS),
             max_rejected_share=params.max_rejected_share,
         )  # fmt: skip
-        verdicts = on_record(lake, claim, judged_now)
+        verdicts = on_record(lake, claim, [*of_bronze, *judged_now])
         if refused := gate.refusal(verdicts):
             batches.mark_refused(lake, batch, refused, claim.sequence)
             return refused

@@ -51,6 +51,10 @@ def _rules(column: Column) -> str:
         said.append(f">= {column.low:g}")
     if column.high is not None:
         said.append(f"<= {column.high:g}")
+    if column.pattern is not None:
+        said.append(f"like {column.pattern}")
+    if column.max_length is not None:
+        said.append(f"at most {column.max_length} characters")
     return ", ".join(said)
 
 

@@ -59,6 +59,7 @@ def upgrade(lake: Lake, tables: Sequence[Table]) -> None:
         for table in tables:
             if lake.exists(table):
                 lake.add_columns(table)
+                lake.allow_nulls(table)
                 lake.renew_constraints(table)  # they may speak of the new columns
         newer = {"name": "schema_version", "value": str(SCHEMA_VERSION), "reason": _UPGRADED}
         lake.merge(LAKE, lake.frame(LAKE, [newer]))

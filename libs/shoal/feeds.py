@@ -88,16 +88,16 @@ def check_sql(spark: SparkSession, feed: Feed) -> None:
     if feed.event_id is not None:
         of_events["event_id"] = f"({feed.event_id}) IS NOT NULL"
     wrong = [*formats, *_wrong_paths(spark, feed), *_wrong_names(feed, shop)]
-    wrong += _wrong(raw, {at: filled(sql, feed, shop) for at, sql in of_events.items()})
-    wrong += _wrong(raw, {} if feed.ignored is None else {"ignore": feed.ignored})
+    wrong += wrong_conditions(raw, {at: filled(sql, feed, shop) for at, sql in of_events.items()})
+    wrong += wrong_conditions(raw, {} if feed.ignored is None else {"ignore": feed.ignored})
     if not wrong:
         events = candidate_events(raw, feed, shop, duplicate_lines="keep")
-        wrong = _wrong(events, {f"rules.{rule.name}": rule.condition for rule in feed.rules})
+        wrong = wrong_conditions(events, {f"rules.{rule.name}": rule.condition for rule in feed.rules})
     if wrong:
         raise ConfigError(bulleted(f"the feed {feed.name} has SQL that cannot be used:", wrong, _MOST_PROBLEMS))
 
 
-def _wrong(rows: DataFrame, conditions: Mapping[str, str]) -> list[str]:
+def wrong_conditions(rows: DataFrame, conditions: Mapping[str, str]) -> list[str]:
     """What is wrong with each condition on the rows, by where it is written.
 
     Spark takes in a condition only what says something of one row: no sum, no window, no explode.

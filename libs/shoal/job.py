@@ -15,7 +15,7 @@ from typing import Any
 
 from py4j.protocol import Py4JError
 
-from shoal import facts
+from shoal import facts, rules
 from shoal.config import Config, check_columns, load_config, row_changing, settings_hash
 from shoal.config.feed_files import feed_given
 from shoal.errors import ConfigError, ShoalError, bulleted
@@ -65,6 +65,7 @@ def run_on(lake: Lake, stages: Sequence[Stage], config: Config, arguments: Argum
     """Run stages in order on an open lake; returns the id of the run they belong to, null before features."""
     if not lake.exists(LAKE) and stages[0].name != "ingest":
         raise ConfigError(f"there is no lake at {lake.location} yet; `shoal ingest` makes one")
+    rules.check(lake.spark, config)
     facts.upgrade(lake, EVERY_TABLE)
     facts.settle(lake, {"schema_version": (str(SCHEMA_VERSION), "made by this version")})
     run_id = arguments.run_id

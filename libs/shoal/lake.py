@@ -232,6 +232,21 @@ class Lake:
         if added():
             self._commit(table, "add columns", write)
 
+    def allow_nulls(self, table: Table) -> None:
+        """Let columns of a table be null that the declaration does not require, or no more."""
+
+        def strict() -> list[str]:
+            optional = {c.name for c in table.columns if not c.required}
+            return [field.name for field in self._delta(table).toDF().schema
+                    if not field.nullable and field.name in optional]  # fmt: skip
+
+        def write() -> None:
+            for name in strict():
+                self.spark.sql(f"ALTER TABLE {self.name_of(table)} ALTER COLUMN `{name}` DROP NOT NULL")
+
+        if strict():
+            self._commit(table, "allow nulls", write)
+
     def renew_constraints(self, table: Table) -> None:
         """Put the declared constraints in place of those that a table has; rows that stand must keep new ones."""
 

@@ -12,19 +12,19 @@ from datetime import datetime
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from shoal import batches, feeds, shop, silver
+from shoal import batches, feeds, rules, shop, silver
 from shoal.batches import Batch, Claim
 from shoal.config import Config
 from shoal.errors import ConfigError, RaceError, bulleted
 from shoal.frames import persisted
 from shoal.lake import Lake
 from shoal.quality import gate
-from shoal.quality.rows import reasons
+from shoal.quality.rows import judged_by
 from shoal.runs import Replay, Run
 from shoal.sources import Feed
-from shoal.sources.mapping import candidate_events, is_ignored, row_rules
+from shoal.sources.mapping import candidate_events, is_ignored
 from shoal.sources.readers import OF_A_VALUE, cannot_carry_out
-from shoal.tables import REJECTED_EVENTS
+from shoal.tables import EVENTS, REJECTED_EVENTS
 from shoal.transforms import contest
 from shoal.verdicts import on_record
 
@@ -114,12 +114,12 @@ def carry_out(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
     with ExitStack() as held:
         try:
             proposal = shop.propose(lake, config.shop, batch.feed, raw)
-            rules = row_rules(batch.feed, proposal.shop)
+            known = rules.of_batch(config, batch.feed, proposal.shop)
             # The whole batch, as the id of a row may hang on those beside it.
             candidates = candidate_events(
                 raw, batch.feed, proposal.shop, duplicate_lines=config.validation.duplicate_lines
             )
-            judged = candidates.withColumn("reasons", reasons(rules)).withColumn("raw", F.to_json("raw"))
+            judged = judged_by(known, candidates).withColumn("raw", F.to_json("raw"))
             place = _place(batch.feed)
             again = held.enter_context(persisted(_again(judged, rejected, place)))
             good = again.where("size(reasons) = 0").withColumn("raw", F.lit(None).cast("string"))
@@ -134,7 +134,7 @@ def carry_out(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
         if rows != found:
             said = f"of {rows:,} rejected rows {found:,} are found in bronze again; deliver their files again"
             return _given_up(lake, claim, said)
-        on_record(lake, claim, gate.count_rules(again, rules))
+        on_record(lake, claim, gate.count_rules(again, EVENTS, known))
         shop.settle(lake, proposal, run)
         entered = silver.enter(lake, claim, plan, days)
         _write_down(lake, claim, rejected, still)

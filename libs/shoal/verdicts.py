@@ -1,13 +1,18 @@
-"""The verdicts on a claimed batch, as ``ops.quality`` keeps them."""
+"""The verdicts on a claimed batch, and on a run, as ``ops.quality`` keeps them."""
 
 from collections.abc import Sequence
 
 from pyspark.sql import functions as F
 
 from shoal.batches import Claim
+from shoal.errors import GateError
 from shoal.lake import Lake
+from shoal.quality import gate
 from shoal.quality.gate import Verdict
+from shoal.runs import Run
 from shoal.tables import QUALITY
+
+_OF_WHOM = ("batch_id", "sequence", "run_id")
 
 
 def on_record(lake: Lake, claim: Claim, verdicts: Sequence[Verdict]) -> list[Verdict]:
@@ -19,5 +24,22 @@ def on_record(lake: Lake, claim: Claim, verdicts: Sequence[Verdict]) -> list[Ver
     rows = lake.frame(QUALITY, [{**of_claim, **vars(verdict)} for verdict in verdicts])
     lake.append(QUALITY, rows, once=f"quality/{claim.batch.batch_id}/{claim.sequence}")
     held = lake.read(QUALITY).where((F.col("batch_id") == claim.batch.batch_id) & (F.col("sequence") == claim.sequence))
-    names = [column for column in QUALITY.names if column not in of_claim]
+    names = [column for column in QUALITY.names if column not in _OF_WHOM]
     return [Verdict(**row.asDict()) for row in held.select(*names).collect()]
+
+
+def pass_gate(lake: Lake, run: Run, verdicts: Sequence[Verdict]) -> None:
+    """Write the verdicts on a run down, say what is odd, and stop where it must not be released.
+
+    The same run has the same rows, so whoever judges it again finds the same.
+
+    Raises:
+        GateError: a rule that stops does not hold; all are listed.
+    """
+    rows = lake.frame(QUALITY, [{"run_id": run.key, **vars(verdict)} for verdict in verdicts])
+    lake.append(QUALITY, rows, once=f"quality/{run.key}")
+    for verdict in verdicts:
+        for sentence in gate.warnings([verdict]):
+            run.warn(f"{verdict.table_name}: {sentence}")
+    if refused := gate.refusal_of_run(verdicts):
+        raise GateError(f"run {run.key} is not released: {refused}")

@@ -51,7 +51,7 @@ def test_every_rule_of_every_table_has_its_expectation(table: Table) -> None:
 
 
 def test_every_expectation_has_a_name_and_a_severity() -> None:
-    known = {one.rule.name for one in KNOWN[EVENTS.name]}
+    known = {one.name for one in KNOWN[EVENTS.name]}
 
     for expectation in suite_of(EVENTS, tolerance=0.05).expectations:
         severity = "warning" if (expectation.meta or {})["name"] in known else "critical"

@@ -92,6 +92,23 @@ def quality(feed: str, batches: int, **given: Any) -> None:
         click.echo(quality_report(lake, feed=feed, batches=batches))
 
 
+@shoal_command.group(short_help="Make pages for a browser.")
+def docs() -> None:
+    """Make pages for a browser."""
+
+
+@docs.command("data", short_help="Pages of what Great Expectations found.")
+@click.option("--out", type=click.Path(path_type=Path), default="data-docs", show_default=True, help="Folder to fill.")
+@click.option("--newest", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Batches, and runs.")
+@COMMON
+def docs_data(out: Path, newest: int, **given: Any) -> None:
+    """Make Data Docs of the newest batches and runs from what was kept of them; no network is needed to read them."""
+    with lake_of(given, "docs data") as lake:
+        from shoal.data_docs import build
+
+        click.echo(build(lake, out, newest=newest))
+
+
 @shoal_command.command(short_help="Make a synthetic shop with planted truth.")
 @click.option("--users", type=click.IntRange(1), default=20_000, show_default=True)
 @click.option("--items", type=click.IntRange(1), default=2_000, show_default=True)

@@ -1,6 +1,6 @@
-"""The columns that settings name, checked against the declared tables."""
+"""The columns and rules that settings name, checked against the declared tables."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from shoal.config.settings import Config
 from shoal.config.wording import did_you_mean, refusal
@@ -11,7 +11,8 @@ def check_columns(config: Config) -> None:
 
     Raises:
         ConfigError: inputs that are no numeric column of ``features.users`` or are named twice, and weights
-            of what is no count of ``features.user_item_days``; all are listed.
+            of what is no count of ``features.user_item_days``, names of rules that are taken, and conditions that
+            say something else each time; all are listed.
     """
     from pyspark.sql.types import LongType, NumericType
 
@@ -29,8 +30,23 @@ def check_columns(config: Config) -> None:
     for name, liked in config.recommend.items():
         at = f"recommend.{name}.weights"
         problems += _no_columns(at, liked.weights, counts, "count column of features.user_item_days")
+    problems += _rules(config)
     if problems:
         raise refusal(problems)
+
+
+def _rules(config: Config) -> Iterator[str]:
+    """What is wrong with the shop's own rules as far as it shows without Spark."""
+    if not config.validation.rules:
+        return
+    from shoal.sources.declared import of_the_moment
+    from shoal.tables import GATED
+
+    for place, rule in enumerate(config.validation.rules):
+        at = f"validate.rules[{place}]"
+        if rule.name in {declared.name for declared in GATED[rule.table].row_rules}:
+            yield f"{at}.name: {rule.name} is a rule of {rule.table} already; choose another"
+        yield from of_the_moment(f"{at}.condition", rule.condition or "")
 
 
 def _no_columns(at: str, names: Iterable[str], known: list[str], kind: str) -> list[str]:

@@ -1,8 +1,11 @@
 """How raw data comes in and is judged."""
 
-from typing import Literal
+import difflib
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from shoal.params.base import Params
 
@@ -25,8 +28,71 @@ class IngestParams(Params):
     )
 
 
+# Tables with a gate that a rule can hang on, as ``shoal.tables.GATED``, which needs pyspark.
+_GATED = ("silver.events", "features.users", "gold.segments", "gold.segment_profiles", "gold.propensities",
+          "gold.recommendations", "gold.users")  # fmt: skip
+
+
+class RuleParams(Params):
+    """A rule of the shop's own. It is an item of a list, so what is left out has its default here."""
+
+    table: str = Field("silver.events", description="table whose rows it judges")
+    name: str = Field(min_length=1, description="what people read where it is broken")
+    condition: str | None = Field(None, min_length=1, description="Spark SQL over the row; null counts as kept")
+    expectation: str | None = Field(None, min_length=1, description="an expectation of Great Expectations instead")
+    arguments: dict[str, Any] = Field({}, description="what the expectation is given")
+    policy: Literal["quarantine", "warn", "stop", "record"] = Field(
+        "quarantine", description="quarantine rejects rows; warn, stop and record look at the share that keeps it"
+    )
+    severity: Literal["critical", "warning", "info"] | None = Field(
+        None, description="how bad it is; null follows from the policy"
+    )
+    mostly: float | None = Field(None, gt=0, le=1, description="share of the rows that must keep it")
+    owner: str = Field("", description="who is asked about it")
+    reason: str = Field("", description="why it must hold")
+
+    @model_validator(mode="after")
+    def _whole(self) -> "RuleParams":
+        if problems := [*self._problems()]:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        if self.table not in _GATED:
+            near = difflib.get_close_matches(self.table, _GATED, n=1)
+            yield f"table {self.table} has no gate; " + (
+                f"did you mean {near[0]}?" if near else f"there are {', '.join(_GATED)}"
+            )
+        if (self.condition is None) == (self.expectation is None):
+            yield f"{self.name!r} needs either condition (SQL) or expectation (of Great Expectations)"
+        if self.arguments and self.expectation is None:
+            yield "arguments belong to an expectation"
+        if self.policy == "quarantine" and self.expectation is not None:
+            yield (
+                "policy must be warn, stop or record for an expectation: Great Expectations cannot tell good rows from "
+                "bad, so it cannot reject any; write a condition for that"
+            )
+        elif self.policy == "quarantine" and self.table != "silver.events":
+            yield f"policy must be warn, stop or record for {self.table}: only rows of silver.events can be rejected"
+
+    @model_serializer(mode="wrap")
+    def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Only what was said: a list of rules is read by people, and a new key changes no hash."""
+        whole: dict[str, Any] = handler(self)
+        return {name: value for name, value in whole.items() if name in self.model_fields_set}
+
+
 class ValidateParams(Params):
-    """When a batch is refused."""
+    """When a batch is refused, and the shop's own rules."""
 
     max_rejected_share: float = Field(ge=0, le=1, description="share of rejected rows above which a batch stops")
     duplicate_lines: Literal["keep", "drop"] = Field(description="identical lines of one order")
+    rules: tuple[RuleParams, ...] = Field(strict=False, description="rules of the shop's own")
+
+    @field_validator("rules")
+    @classmethod
+    def _names(cls, rules: tuple[RuleParams, ...]) -> tuple[RuleParams, ...]:
+        times = Counter((rule.table, rule.name) for rule in rules)
+        if twice := [name for (_, name), number in times.items() if number > 1]:
+            raise ValueError(f"two rules of one table are named {', '.join(map(repr, twice))}")
+        return rules

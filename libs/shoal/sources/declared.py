@@ -10,13 +10,20 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+)
 from pyspark.sql.types import BooleanType, DataType, IntegerType, NumericType, StringType, TimestampType
 
 from shoal.frames import sql_text
 from shoal.sources.feed import Feed, Form, RawColumn, time_of
 from shoal.sources.nested import contradictions
-from shoal.tables import EVENTS, Rule, bronze
+from shoal.tables import EVENTS, Policy, Rule, Severity, bronze
 from shoal.tables.vocabulary import EVENT_TYPES
 
 # What ingest and validate give themselves; an id is declared apart from the other columns.
@@ -62,6 +69,23 @@ class EventPart(_Part):
     sql: str | None = Field(None, min_length=1, description="Spark SQL over the columns")
 
 
+class RulePart(_Part):
+    """A rule of the feed's own; plain SQL is short for its condition."""
+
+    condition: str = Field(min_length=1, description="SQL over the event; raw columns are raw.<name>")
+    policy: Policy = Field("quarantine", description="quarantine, warn, stop or record")
+    severity: Severity | None = Field(None, description="critical, warning or info; follows from the policy")
+    mostly: float | None = Field(None, gt=0, le=1, description="share of the rows that must keep it")
+    owner: str = Field("", description="who is asked about it")
+    reason: str = Field("", description="why it must hold")
+
+    @model_serializer(mode="wrap")
+    def _short(self, handler: SerializerFunctionWrapHandler) -> Any:
+        """However it was spelled, the same rule makes the same version of the feed."""
+        whole = handler(self)
+        return whole["condition"] if {*whole} == {"condition"} else whole
+
+
 def _shorthand(key: str) -> Any:
     """Plain text is short for a mapping with this one key."""
 
@@ -93,10 +117,11 @@ class FeedFile(_Part):
     repeats_are_real: bool = Field(False, description="identical rows of one file are different events")
     events: dict[str, EventPart] = Field(description="columns of silver.events")
     ignore: str | None = Field(None, min_length=1, description="condition in SQL: the row is no event")
-    rules: dict[str, str] = Field({}, description="conditions in SQL that every row must keep, by name")
+    rules: dict[str, RulePart] = Field({}, description="what every row must keep, by name")
 
     _columns = field_validator("columns", mode="before")(_shorthand("form"))
     _events = field_validator("events", mode="before")(_shorthand("from"))
+    _rules = field_validator("rules", mode="before")(_shorthand("condition"))
 
     @field_validator("time_zone")
     @classmethod
@@ -129,9 +154,9 @@ def problems(spec: FeedFile) -> Iterator[str]:
             yield f"events.{name}: is missing; every event needs it"
     for name, part in spec.events.items():
         yield from _problems_of(name, part, spec)
-    conditions = ((f"rules.{name}", condition) for name, condition in spec.rules.items())
+    conditions = ((f"rules.{name}", rule.condition) for name, rule in spec.rules.items())
     for name, text in [("event_id", spec.event_id or ""), ("ignore", spec.ignore or ""), *conditions]:
-        yield from _of_the_moment(name, text)
+        yield from of_the_moment(name, text)
     if "unit_price" in spec.events and not spec.currency and "currency" not in spec.events:
         for name in spec.columns:
             if name.lower() == "currency":
@@ -162,10 +187,11 @@ def _problems_of(name: str, part: EventPart, spec: FeedFile) -> Iterator[str]:
         for value in made:
             if value is not None and value not in EVENT_TYPES:
                 yield f"{at}: {value} is no event type; there are {', '.join(EVENT_TYPES)}"
-    yield from _of_the_moment(at, part.sql or "")
+    yield from of_the_moment(at, part.sql or "")
 
 
-def _of_the_moment(at: str, sql: str) -> Iterator[str]:
+def of_the_moment(at: str, sql: str) -> Iterator[str]:
+    """What makes SQL say something else each time, or speak of other rows than its own."""
     # Text in quotes says nothing, but for what makes a time of it.
     plain = _STRING.sub(lambda text: text[0] if text[0][1:-1].strip().isalpha() else "''", sql)
     found = _OF_THE_MOMENT.search(plain)
@@ -208,7 +234,10 @@ def declared_feed(spec: FeedFile) -> Feed:
         time_zone=spec.time_zone,
         currency=spec.currency,
         event_id=None if spec.event_id is None else f"nullif(trim(try_cast(({spec.event_id}) AS STRING)), '')",
-        rules=tuple(Rule(name, condition) for name, condition in spec.rules.items()),
+        rules=tuple(
+            Rule(name, rule.condition, rule.policy, rule.severity, rule.mostly, rule.owner, rule.reason)
+            for name, rule in spec.rules.items()
+        ),
         has_header=spec.header,
         separator=spec.separator,
         multi_line=spec.multi_line,

@@ -146,24 +146,41 @@ RUNS = Table(
 
 QUALITY = Table(
     name="ops.quality",
-    doc="One row per rule or expectation and judgement of a batch.",
-    key=("batch_id", "sequence", "kind", "name"),
+    doc="One row per rule or expectation and judgement of a batch, or of a run before it is released.",
+    key=("batch_id", "sequence", "run_id", "table_name", "kind", "name"),
     columns=(
-        text("batch_id", "batch that was judged", required=True),
+        text("batch_id", "batch that was judged; null where it was a run"),
         Column(
             "sequence",
             LongType(),
-            "place it had claimed in the order: after a refusal it may be judged again",
-            required=True,
+            "place the batch had claimed in the order: after a refusal it may be judged again; null of a run",
             low=1,
         ),
         text("kind", "rule: judged per row; expectation: judged by Great Expectations", required=True),
         text("name", "what must hold", required=True),
-        text("severity", "critical stops the batch, warning is said, info is kept", required=True),
+        text("severity", "how bad it is where it does not hold: critical, warning or info", required=True),
         Column("success", BooleanType(), "it held, within its tolerance", required=True),
         Column("rows", LongType(), "rows looked at", low=0),
         Column("failures", LongType(), "rows that broke it; null where it is not about rows", low=0),
         text("observed", "of an expectation what was found and what is allowed, in words; null for a rule"),
+        text("run_id", "run that was judged; null where it was a batch"),
+        text("table_name", "table that the rows were of or wanted to enter; null before schema version 4"),
+        text(
+            "policy",
+            "what follows where it does not hold. quarantine: rows are rejected, and too many of them stop the batch; "
+            "stop, warn or record; null before schema version 4",
+        ),
+        Column(
+            "mostly",
+            DoubleType(),
+            "share of the rows that must keep it; null where it is not about rows",
+            low=0,
+            high=1,
+        ),
+        text("owner", "who is asked about it; null where nobody was named"),
+        text("reason", "why it must hold; null where that was not said"),
+        text("expectation", "type of the expectation of Great Expectations; null for a rule"),
+        text("arguments", "its arguments, as JSON; of a rule its condition"),
     ),
 )
 

@@ -6,7 +6,7 @@ Nothing here starts a JVM: types come from ``pyspark.sql.types``, conditions are
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pyspark.sql.types import BooleanType, DataType, StringType, StructField, StructType
 
@@ -16,12 +16,39 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
+Policy = Literal["quarantine", "warn", "stop", "record"]
+Severity = Literal["critical", "warning", "info"]
+
+_USUAL: dict[Policy, Severity] = {"quarantine": "critical", "stop": "critical", "warn": "warning", "record": "info"}
+
+
+def severity_of(policy: Policy, given: Severity | None) -> Severity:
+    """How bad it is that a rule is broken: as given, else what follows from its policy."""
+    return given or _USUAL[policy]
+
+
 @dataclass(frozen=True)
 class Rule:
-    """A named condition that every row keeps; a null condition counts as kept, as in SQL CHECK."""
+    """A named condition that rows keep; a null condition counts as kept, as in SQL CHECK.
+
+    Its ``policy`` says what becomes of rows that break it. ``quarantine``: each is rejected, and the batch is refused
+    where they are too many. The other policies leave the row where it is and look at the share of the rows that the
+    rule speaks of, those for which its condition is not null: where fewer than ``mostly`` keep it, ``warn`` says so,
+    ``stop`` refuses all of them and ``record`` only writes it down.
+    """
 
     name: str  # what a marketer or engineer reads as the reason of a rejection
     condition: str  # Spark SQL over the row
+    policy: Policy = "quarantine"
+    severity: Severity | None = None  # a word for people and their alerts; None: what follows from the policy
+    mostly: float | None = None  # None: 1.0, and of quarantine what the settings tolerate
+    owner: str = ""  # who is asked about it
+    reason: str = ""  # why it must hold
+
+    @property
+    def rejects(self) -> bool:
+        """Whether a row that breaks it is rejected."""
+        return self.policy == "quarantine"
 
 
 @dataclass(frozen=True)
@@ -35,6 +62,8 @@ class Column:
     allowed: tuple[str, ...] | None = None
     low: float | None = None  # inclusive
     high: float | None = None  # inclusive
+    pattern: str | None = None  # of text: a regular expression of Java's that is found in it
+    max_length: int | None = None  # of text: characters
     personal: bool = False  # names or describes a person: kept out of file statistics
 
     @property
@@ -49,6 +78,11 @@ class Column:
             yield Rule(f"{self.name} >= {_number(self.low)}", f"{self.name} >= {_number(self.low)}")
         if self.high is not None:
             yield Rule(f"{self.name} <= {_number(self.high)}", f"{self.name} <= {_number(self.high)}")
+        if self.pattern is not None:
+            yield Rule(f"{self.name} has its form", f"{self.name} RLIKE r'{self.pattern}'")
+        if self.max_length is not None:
+            longest = f"has at most {self.max_length} characters"
+            yield Rule(f"{self.name} {longest}", f"length({self.name}) <= {self.max_length}")
 
 
 @dataclass(frozen=True)
@@ -72,6 +106,9 @@ class Table:
             raise SchemaError(self.name, [f"key, partition or sort order uses undeclared columns {unknown}"])
         if len({*self.names}) != len(self.names):
             raise SchemaError(self.name, ["a column is declared twice"])
+        quoted = [column.name for column in self.columns if "'" in (column.pattern or "")]
+        if quoted:
+            raise SchemaError(self.name, [f"the pattern of {name} holds a quote: write \\x27" for name in quoted])
 
     @property
     def layer(self) -> str:

@@ -1,0 +1,67 @@
+"""What the rows at each boundary are judged by beside their batch's own gate: bronze, and a run before its release."""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from shoal.batches import Batch
+from shoal.config import Config
+from shoal.lake import Lake
+from shoal.quality import gate, known
+from shoal.quality.gate import Part, Verdict
+from shoal.quality.known import KNOWN, NOTHING, More
+from shoal.rules import expected_of, rules_of
+from shoal.runs import Run
+from shoal.tables import (
+    GOLD_USERS,
+    METRICS,
+    PROPENSITIES,
+    RECOMMENDATIONS,
+    SEGMENT_PROFILES,
+    SEGMENTS,
+    USER_FEATURES,
+)
+
+_OF_A_RUN = (USER_FEATURES, SEGMENTS, SEGMENT_PROFILES, PROPENSITIES, RECOMMENDATIONS, GOLD_USERS)
+
+
+def of_bronze(raw: DataFrame, batch: Batch) -> list[Verdict]:
+    """Verdicts on the raw rows of a batch, before they are mapped."""
+    more = known.of_bronze(batch.rows_in)
+    return gate.judge_parts(batch.feed.table.name, [Part(batch.feed.table, raw, more.rules, more.expected)])
+
+
+def of_run(lake: Lake, config: Config, run: Run) -> list[Verdict]:
+    """Verdicts on every table of a run that is about to be released."""
+    rows = {table: lake.read(table, run.versions_read.get(table.name)).where(run.slice) for table in _OF_A_RUN}
+    shown = rows[GOLD_USERS].select("user_id", F.lit(True).alias("_shown"))
+    members = rows[SEGMENTS].groupBy("segmentation", "segment_id").agg(F.count(F.lit(1)).alias("members"))
+    beside = {
+        USER_FEATURES: rows[USER_FEATURES].join(shown, on="user_id", how="left")
+        .withColumn("is_shown", F.col("_shown").isNotNull()),
+        SEGMENT_PROFILES: rows[SEGMENT_PROFILES].join(members, on=["segmentation", "segment_id"], how="full"),
+    }  # fmt: skip
+    more = {
+        USER_FEATURES: More([known.IS_SHOWN]),
+        PROPENSITIES: known.of_probabilities(_observed_rates(lake, config, run)),
+        RECOMMENDATIONS: known.of_lists({name: params.top_n for name, params in config.recommend.items()}),
+    }
+    verdicts = gate.judge_parts(f"run {run.key}", [
+        Part(
+            table, beside.get(table, rows[table]),
+            [*KNOWN[table.name], *more.get(table, NOTHING).rules, *rules_of(config, table)],
+            more.get(table, NOTHING).expected, more.get(table, NOTHING).columns,
+        )
+        for table in _OF_A_RUN
+    ])  # fmt: skip
+    for table in _OF_A_RUN:
+        verdicts += gate.judge_expected(rows[table], table, expected_of(config, table))
+    return verdicts
+
+
+def _observed_rates(lake: Lake, config: Config, run: Run) -> dict[str, float]:
+    """By target, which share of the users was last seen to do it; without those of which nothing was seen."""
+    measured = lake.read(METRICS).where(run.slice).where("stage = 'propensity' AND value IS NOT NULL")
+    wanted = measured.where(F.col("metric").isin("mean_observed", "base_rate"))
+    rows = sorted(wanted.select("entry", "metric", "value").collect(), key=lambda row: row["metric"])
+    # The newest outcomes, where there are any, win over what was known before them.
+    return {row["entry"]: row["value"] for row in rows if row["entry"] in config.propensity}

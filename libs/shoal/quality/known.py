@@ -1,0 +1,185 @@
+"""What people know of healthy rows beyond what their table declares and any single row can show.
+
+Rules of batches and runs: the condition is null for the rows that a rule says nothing about. Those of a run may look
+at the rows beside a row, through a window over what its users or segments have: never over all of it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from shoal.frames import sql_text
+from shoal.tables import (
+    EVENTS,
+    GOLD_USERS,
+    PROPENSITIES,
+    RECOMMENDATIONS,
+    SEGMENT_PROFILES,
+    SEGMENTS,
+    USER_FEATURES,
+    Policy,
+    Rule,
+    Severity,
+    Table,
+)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """An expectation of Great Expectations by its name: about the rows as a whole, so that it can reject none."""
+
+    name: str
+    expectation: str  # its class, or its type in snake case
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    policy: Policy = "warn"  # not quarantine
+    severity: Severity | None = None
+    mostly: float | None = None  # where it counts rows, the share that must keep it
+    owner: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class More:
+    """What is known only of these very rows: what the book or the settings say of them."""
+
+    rules: Sequence[Rule] = ()
+    expected: Sequence[Expected] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)  # that the expectations speak of: SQL by name
+
+
+NOTHING = More()
+
+
+def _alone(table: Table) -> Rule:
+    """That of the rows of a run no two share their key."""
+    key = ", ".join(name for name in table.key if name != "run_id")
+    return Rule(f"({', '.join(table.key)}) is unique", f"count(*) OVER (PARTITION BY {key}) = 1", policy="stop")
+
+
+_OF_A_LIST = "PARTITION BY list_name, user_id"
+_NESTED = " AND ".join(
+    f"{name}_7d <= {name}_30d AND {name}_30d <= {name}_90d AND {name}_90d <= {name}_365d AND {name}_365d <= {whole}"
+    for name, whole in {"orders": "frequency", "active_days": "active_days"}.items()
+)
+
+KNOWN: dict[str, tuple[Rule, ...]] = {
+    EVENTS.name: (
+        # Fashion by mail takes back half of what it sells; beyond that, a feed mixes up the two types, or
+        # brings returns without the purchases they belong to.
+        Rule(
+            "returns are at most half as many as purchases",
+            "CASE WHEN event_type IN ('purchase', 'return') THEN event_type = 'purchase' END",
+            policy="warn", mostly=2 / 3,
+        ),
+        # Online Retail, a wholesaler, has 25 % of guests. Who is not known gets no segment and no propensity.
+        Rule(
+            "at least 40 % of purchases have a user_id",
+            "CASE WHEN event_type = 'purchase' THEN user_id IS NOT NULL END",
+            policy="warn", mostly=0.4,
+        ),
+        # Samples and gifts are free, but a price column that was lost on the way often arrives as zeros.
+        Rule(
+            "at most 10 % of priced purchases are free",
+            "CASE WHEN event_type = 'purchase' THEN amount_base > 0 END",
+            policy="warn", mostly=0.9,
+        ),
+        # Clocks that were never set and empty date fields arrive as 1970 or 1900. No limit moves with the
+        # clock: shops load their whole past, and a rerun must judge the same.
+        Rule("event_time is after 1994", "event_time >= TIMESTAMP'1995-01-01 00:00:00Z'", policy="warn"),
+        # An export that lost its source lists everything as deleted; readers would see an empty shop.
+        Rule("at most half of the events are taken back", "NOT is_deleted", policy="warn", mostly=0.5),
+    ),
+    USER_FEATURES.name: (
+        _alone(USER_FEATURES),
+        Rule("is_buyer says that frequency is at least 1", "is_buyer = (frequency >= 1)", policy="stop"),
+        Rule("buyers and only buyers have recency_days", "is_buyer = (recency_days IS NOT NULL)", policy="stop"),
+        Rule("net_spend is spend less returned", "net_spend = coalesce(spend, 0) - coalesce(returned, 0)",
+             policy="stop"),
+        Rule("no shorter window counts more than a longer one", _NESTED, policy="stop"),
+        Rule("no last event lies before the first", "tenure_days >= recency_event_days", policy="stop"),
+    ),
+    SEGMENTS.name: (_alone(SEGMENTS),),
+    SEGMENT_PROFILES.name: (  # beside them `members`: how many rows of gold.segments name the segment; null for none
+        _alone(SEGMENT_PROFILES),
+        Rule("every segment has the members that its profile names", "users IS NULL OR coalesce(members, 0) = users",
+             policy="stop"),
+        Rule("every segment with members has a profile", "users IS NOT NULL", policy="stop"),
+        Rule("the shares of a segmentation add up to 1",
+             "abs(sum(user_share) OVER (PARTITION BY segmentation) - 1) < 1e-6", policy="stop"),
+    ),
+    PROPENSITIES.name: (
+        _alone(PROPENSITIES),
+        Rule("probability is within 0 and 1", "probability BETWEEN 0 AND 1", policy="stop"),
+    ),
+    RECOMMENDATIONS.name: (
+        Rule("the ranks of each list are 1, 2, 3, ...", f"rank = row_number() OVER ({_OF_A_LIST} ORDER BY rank)",
+             policy="stop"),
+        Rule("no list names an item twice",
+             f"NOT (item_id <=> lag(item_id) OVER ({_OF_A_LIST} ORDER BY item_id))", policy="stop"),
+    ),
+    GOLD_USERS.name: (
+        _alone(GOLD_USERS),
+        Rule("every probability is within 0 and 1", "forall(map_values(probability), p -> p BETWEEN 0 AND 1)",
+             policy="stop"),
+        Rule("buyers and only buyers have scores", "(frequency > 0) = (recency_score IS NOT NULL)", policy="stop"),
+        Rule("only buyers are in a segment", "segment_id IS NULL OR frequency > 0", policy="stop"),
+        Rule("a segment has its name", "(segment_id IS NULL) = (segment_name IS NULL)", policy="stop"),
+    ),
+}  # fmt: skip
+
+# Of rows of features.users that stand beside those of gold.users.
+IS_SHOWN = Rule("gold.users has every user of features.users", "is_shown", policy="stop")
+
+# Half of what a batch brings may be broken lines of a broken upload; more is a file of another kind. Of fewer, the
+# rule that rejects such rows decides.
+_WELL_FORMED = 0.5
+
+
+def of_bronze(rows_in: int) -> More:
+    """What the raw rows of a batch must keep before they are mapped.
+
+    Args:
+        rows_in: how many there are, by the book.
+    """
+    origin = "source_file IS NOT NULL AND position IS NOT NULL AND batch_id IS NOT NULL AND delivered_at IS NOT NULL"
+    rules = [
+        Rule("every raw row says where it came from", origin, policy="stop"),
+        Rule("at least half of the raw rows fit their header", "malformed IS NULL", policy="stop", mostly=_WELL_FORMED),
+    ]
+    held = Expected("bronze holds the rows of the book", "ExpectTableRowCountToEqual", {"value": rows_in}, "stop")
+    return More(rules, [held])
+
+
+def of_lists(lengths: Mapping[str, int]) -> More:
+    """How long recommendation lists are.
+
+    Args:
+        lengths: how many items each list is to have, by its name.
+    """
+    if not lengths:
+        return NOTHING
+    wanted = " ".join(f"WHEN {sql_text(name)} THEN {length}" for name, length in lengths.items())
+    longest = Rule("no list is longer than asked for", f"rank <= CASE list_name {wanted} END", policy="stop")
+    # Shorter where a user owns nearly everything, or where there is hardly anything to recommend.
+    full = Rule(
+        "nearly every list is as long as asked for",
+        f"CASE WHEN rank = 1 THEN count(*) OVER ({_OF_A_LIST}) = CASE list_name {wanted} END END",
+        policy="warn", mostly=0.9,
+    )  # fmt: skip
+    return More([longest, full])
+
+
+def of_probabilities(rates: Mapping[str, float]) -> More:
+    """That the mean probability of a target is near the share of users who were seen to do it.
+
+    Args:
+        rates: that share by target, where it was measured.
+    """
+    columns, expected = {}, []
+    for number, (target, rate) in enumerate(sorted(rates.items()), start=1):
+        columns[f"of_target_{number}"] = f"CASE WHEN target = {sql_text(target)} THEN probability END"
+        # Seasons halve and double what people buy; a model that is off by more is off.
+        limits = {"column": f"of_target_{number}", "min_value": rate / 2, "max_value": min(1.0, 2 * rate)}
+        name = f"the mean probability of {target} is near the {rate:.2%} who did it"
+        expected.append(Expected(name, "ExpectColumnMeanToBeBetween", limits))
+    return More((), expected, columns)
