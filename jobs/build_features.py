@@ -1,4 +1,4 @@
-"""silver.events, silver.orders, silver.users, silver.identities, silver.account_aliases ->
+"""silver.events, silver.orders, silver.users, silver.user_changes, silver.identities, silver.account_aliases ->
 features.user_days, features.user_item_days, features.visitor_days, features.visitor_item_days, features.users
 """
 
@@ -20,6 +20,7 @@ from shoal.tables import (
     EVENTS,
     IDENTITIES,
     ORDERS,
+    USER_CHANGES,
     USER_DAYS,
     USER_FEATURES,
     USER_ITEM_DAYS,
@@ -57,8 +58,8 @@ def build_features(lake: Lake, config: Config, run: Run) -> None:
     run.versions_read = {**pins, **_refresh_tiles(lake, config, run, entered, pins)}
     everyone = _people(lake, config, run)
     days, item_days = everyone.tiles(USER_DAYS, run.day), everyone.tiles(USER_ITEM_DAYS, run.day)
-    users = lake.read(USERS, run.versions_read[USERS.name])
-    features = user_features(days, item_days, users, as_of=run.day, run_id=run.key)
+    users, told = lake.read(USERS, run.versions_read[USERS.name]), runs.read_if_there(lake, run, USER_CHANGES)
+    features = user_features(days, item_days, users, as_of=run.day, run_id=run.key, user_changes=told)
     lake.replace(USER_FEATURES, features, where=run.slice, once=run.key)
     run.versions_read[USER_FEATURES.name] = lake.written[USER_FEATURES.name]
     run.rows = lake.read(USER_FEATURES).where(run.slice).count()

@@ -1,5 +1,5 @@
-"""features.users, features.user_item_days, features.visitor_item_days, silver.items, silver.identities,
-silver.account_aliases -> gold.recommendations
+"""features.users, features.user_item_days, features.visitor_item_days, silver.items, silver.user_changes,
+silver.identities, silver.account_aliases -> gold.recommendations
 """
 
 from contextlib import ExitStack
@@ -17,7 +17,8 @@ from shoal.models.metric import Metric
 from shoal.params import RecommendParams
 from shoal.people import People
 from shoal.runs import Run
-from shoal.tables import ITEMS, RECOMMENDATIONS, USER_FEATURES, USER_ITEM_DAYS
+from shoal.tables import ITEMS, RECOMMENDATIONS, USER_CHANGES, USER_FEATURES, USER_ITEM_DAYS
+from shoal.transforms.catalogue import catalogue_at
 
 STAGE = "recommend"
 
@@ -53,9 +54,11 @@ def _recommended(
     item_days: DataFrame,
     earlier: DataFrame,
 ) -> list[Metric]:
-    known = lake.read(ITEMS, run.versions_read[ITEMS.name]).where(F.col("valid_from") < F.lit(run.day))
-    items = known.where("recommendable").select("item_id", "item_group_id").distinct()
+    known = catalogue_at(lake.read(ITEMS, run.versions_read[ITEMS.name]), run.day)
+    items = known.where("recommendable").select("item_id", "item_group_id")
     features = lake.read(USER_FEATURES, run.versions_read[USER_FEATURES.name]).where(run.slice)
+    if USER_CHANGES.name in run.versions_read:  # who is left out of the features teaches nothing either
+        item_days = item_days.join(features.select("user_id"), on="user_id", how="left_semi")
     users = features.where(F.col("recency_event_days") <= params.active_days).select("user_id")
 
     metrics = recommend.measure(item_days, items, run.day, params, known_before=earlier)

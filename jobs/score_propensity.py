@@ -1,5 +1,5 @@
 """features.users, features.user_days, features.user_item_days, features.visitor_days, features.visitor_item_days,
-silver.users, silver.identities, silver.account_aliases -> gold.propensities
+silver.users, silver.user_changes, silver.identities, silver.account_aliases -> gold.propensities
 """
 
 from datetime import date, timedelta
@@ -16,7 +16,8 @@ from shoal.models.metric import Metric
 from shoal.params import PropensityParams
 from shoal.people import People
 from shoal.runs import Run
-from shoal.tables import PROPENSITIES, USER_DAYS, USER_FEATURES, USER_ITEM_DAYS, USERS
+from shoal.tables import PROPENSITIES, USER_CHANGES, USER_DAYS, USER_FEATURES, USER_ITEM_DAYS, USERS
+from shoal.transforms.accounts import objectors
 from shoal.transforms.labels import with_label
 from shoal.transforms.user_features import user_features
 
@@ -39,9 +40,13 @@ def _score(lake: Lake, config: Config, run: Run, target: str, params: Propensity
     people = People(lake, run, config.features)
     users = lake.read(USERS, run.versions_read[USERS.name])
 
+    told = runs.read_if_there(lake, run, USER_CHANGES)
+    if told is not None:  # who objects by now teaches nothing either, whatever was allowed at an earlier cut
+        users = users.join(objectors(told, as_of=run.day), on="user_id", how="left_anti")
+
     def examples(cut: date) -> DataFrame:
         days, item_days = people.tiles(USER_DAYS, cut), people.tiles(USER_ITEM_DAYS, cut)
-        features = user_features(days, item_days, users, as_of=cut, run_id=run.key)
+        features = user_features(days, item_days, users, as_of=cut, run_id=run.key, user_changes=told)
         # What came of it is read as it was known at the horizon's end: that is how today's scores will be judged.
         after = people.tiles(USER_DAYS, cut + timedelta(days=params.horizon_days))
         return with_label(features, after, cut=cut, horizon_days=params.horizon_days, active_days=params.active_days)

@@ -1,6 +1,7 @@
 """bronze.* ->
 silver.events, silver.event_versions, silver.rejected_events, silver.orders, silver.items, silver.users,
-silver.identities, silver.account_aliases, silver.return_links
+silver.identities, silver.account_aliases, silver.return_links,
+silver.item_changes, silver.user_changes, silver.category_changes, silver.categories
 """
 
 from collections.abc import Mapping
@@ -20,7 +21,6 @@ from shoal.quality.rows import judged_by
 from shoal.runs import Replay, Run
 from shoal.sources.mapping import candidate_events, count_ignored
 from shoal.sources.readers import OF_A_VALUE, cannot_carry_out
-from shoal.tables import EVENTS
 from shoal.transforms import contest
 from shoal.verdicts import on_record
 
@@ -87,8 +87,9 @@ def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
         try:  # every expression of the feed is carried out here, on every row
             ignored = count_ignored(raw, batch.feed)
             proposal = shop.propose(lake, config.shop, batch.feed, raw)
-            known = rules.of_batch(config, batch.feed, proposal.shop)
             candidates = candidate_events(raw, batch.feed, proposal.shop, duplicate_lines=params.duplicate_lines)
+            candidates = silver.listed(lake, claim, candidates)
+            known = rules.of_batch(config, batch.feed, proposal.shop, silver.catalogue_rules(candidates, params))
             judged = judged_by(known, candidates)
             # From here on only a bad row needs to be known as it came.
             judged = judged.withColumn("raw", F.when(F.size("reasons") > 0, F.to_json("raw")))
@@ -102,7 +103,8 @@ def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
             _pass_by(lake, run, claim)
             return None
         judged_now = gate.judge(
-            plan.where(contest.JUDGED), EVENTS, rules=known, expected=rules.expected_of(config, EVENTS),
+            plan.where(contest.JUDGED), batch.feed.target.table, rules=known,
+            expected=rules.expected_of(config, batch.feed.target.table),
             max_rejected_share=params.max_rejected_share,
         )  # fmt: skip
         verdicts = on_record(lake, claim, [*of_bronze, *judged_now])
@@ -117,6 +119,8 @@ def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
     batches.mark_validated(lake, claim, counts, entered.touched_days)
     for sentence in (_balance(batch, counts), *entered.notes):
         run.note(f"batch {batch.batch_id}: {sentence}")
+    if unknown := counts.get("rows_unknown_items"):
+        run.note(f"batch {batch.batch_id}: {unknown:,} accepted events are of goods that no item feed has told of")
     return None
 
 
@@ -125,7 +129,8 @@ def _pass_by(lake: Lake, run: Run, claim: Claim) -> None:
     silver.create(lake)  # later stages pin its tables, also after a first batch without events
     counts = {"rows_accepted": 0, "rows_rejected": 0, "rows_duplicate": 0, "rows_ignored": claim.batch.rows_in}
     batches.mark_validated(lake, claim, counts, [])
-    run.note(f"batch {claim.batch.batch_id}: {_balance(claim.batch, counts)}; none of its rows is an event")
+    run.note(f"batch {claim.batch.batch_id}: {_balance(claim.batch, counts)}; "
+             f"none of its rows is {claim.batch.feed.target.a_row}")  # fmt: skip
 
 
 def _balance(batch: Batch, counts: Mapping[str, int]) -> str:

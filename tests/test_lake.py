@@ -285,6 +285,22 @@ def test_a_lake_of_an_older_schema_gains_the_constraints_as_they_are_now(spark, 
     assert lake.version(newer) == upgraded + 1, "only the append has made a version since"
 
 
+def test_a_lake_of_an_older_schema_lets_be_null_what_may_be_by_now(lake):
+    first, day, pages, *others = VISITS.columns
+    older = replace(VISITS, columns=(first, day, replace(pages, required=True), *others))
+    newer = replace(VISITS, columns=(first, day, replace(pages, required=False), *others))
+    lake.append(older, visits(lake, ("a", MONDAY, 1)), once="1")
+    facts.settle(lake, {"schema_version": ("0", "long ago")})
+
+    facts.upgrade(lake, [newer])
+    upgraded = lake.version(newer)
+    lake.allow_nulls(newer)
+    lake.append(newer, visits(lake, ("b", MONDAY, None)), once="2")
+
+    assert contents(lake) == [("a", MONDAY, 1), ("b", MONDAY, None)]
+    assert lake.version(newer) == upgraded + 1, "a second time there is nothing to do"
+
+
 def test_a_book_made_before_rows_were_ignored_balances_with_and_without_them(lake):
     """The table as schema version 2 made it: no such column, and a balance without it."""
     old = replace(

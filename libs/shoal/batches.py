@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from pyspark.sql import Row
+from pyspark.sql import DataFrame, Row
 
 from shoal import feeds
 from shoal.lake import Lake
 from shoal.sources import Feed
 from shoal.sources.listing import SourceFile, format_of
-from shoal.tables import BATCHES, CLAIMS, SILVER
+from shoal.tables import BATCHES, CLAIMS, SILVER, Table
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,12 @@ class Claim:
     batch: Batch
     sequence: int
     silver: Mapping[str, int]  # table name -> version; tables that did not exist are absent
+
+
+def pinned(lake: Lake, claim: Claim, table: Table) -> DataFrame:
+    """A table of silver as it was when the batch claimed its place."""
+    version = claim.silver.get(table.name)
+    return lake.read(table, version) if version is not None else lake.frame(table, [])
 
 
 def all_batches(lake: Lake) -> list[Batch]:

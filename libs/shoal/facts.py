@@ -52,6 +52,8 @@ def check_schema(lake: Lake) -> None:
 def upgrade(lake: Lake, tables: Sequence[Table]) -> None:
     """Give a lake of an older schema the columns that were added since, and the constraints as they are now.
 
+    Nulls are allowed where they were not before.
+
     Raises:
         LakeError: the lake was made by a newer Shoal.
     """

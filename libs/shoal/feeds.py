@@ -20,7 +20,7 @@ from shoal.sources import Feed, feed_named
 from shoal.sources.declared import feed_of
 from shoal.sources.mapping import Shop, candidate_events, filled, row_rules
 from shoal.sources.nested import file_columns, tops, unnested
-from shoal.tables import DECLARED_FEEDS, EVENTS
+from shoal.tables import DECLARED_FEEDS
 
 _MOST_PROBLEMS = 40
 
@@ -84,15 +84,15 @@ def check_sql(spark: SparkSession, feed: Feed) -> None:
         return
     formats = _wrong_formats(spark, feed)
     raw, shop = few_rows(spark, feed.table.schema, []), Shop(feed.time_zone or "UTC", feed.currency)
-    of_events = {f"events.{name}": f"({sql}) IS NOT NULL" for name, sql in feed.mapping.items()}
+    mapped = {f"{feed.of}.{name}": f"({sql}) IS NOT NULL" for name, sql in feed.mapping.items()}
     if feed.event_id is not None:
-        of_events["event_id"] = f"({feed.event_id}) IS NOT NULL"
+        mapped["event_id"] = f"({feed.event_id}) IS NOT NULL"
     wrong = [*formats, *_wrong_paths(spark, feed), *_wrong_names(feed, shop)]
-    wrong += wrong_conditions(raw, {at: filled(sql, feed, shop) for at, sql in of_events.items()})
+    wrong += wrong_conditions(raw, {at: filled(sql, feed, shop) for at, sql in mapped.items()})
     wrong += wrong_conditions(raw, {} if feed.ignored is None else {"ignore": feed.ignored})
     if not wrong:
-        events = candidate_events(raw, feed, shop, duplicate_lines="keep")
-        wrong = wrong_conditions(events, {f"rules.{rule.name}": rule.condition for rule in feed.rules})
+        candidates = candidate_events(raw, feed, shop, duplicate_lines="keep")
+        wrong = wrong_conditions(candidates, {f"rules.{rule.name}": rule.condition for rule in feed.rules})
     if wrong:
         raise ConfigError(bulleted(f"the feed {feed.name} has SQL that cannot be used:", wrong, _MOST_PROBLEMS))
 
@@ -142,9 +142,10 @@ def _wrong_names(feed: Feed, shop: Shop) -> list[str]:
     """Rules under the name of another expectation, with which they would be mistaken."""
     from shoal.quality.suites import suite_of  # heavy, and only feeds of one's own need it here
 
-    extra = [rule for rule in row_rules(feed, shop) if rule not in EVENTS.row_rules]
+    table = feed.target.table
+    extra = [rule for rule in row_rules(feed, shop) if rule not in table.row_rules]
     try:
-        suite_of(EVENTS, tolerance=0, extra=extra)
+        suite_of(table, tolerance=0, extra=extra)
     except SchemaError as error:
         return [f"rules: {problem}; choose another name" for problem in error.problems]
     return []

@@ -114,11 +114,13 @@ def carry_out(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
     with ExitStack() as held:
         try:
             proposal = shop.propose(lake, config.shop, batch.feed, raw)
-            known = rules.of_batch(config, batch.feed, proposal.shop)
             # The whole batch, as the id of a row may hang on those beside it.
             candidates = candidate_events(
                 raw, batch.feed, proposal.shop, duplicate_lines=config.validation.duplicate_lines
             )
+            candidates = silver.listed(lake, claim, candidates)
+            catalogue = silver.catalogue_rules(candidates, config.validation)
+            known = rules.of_batch(config, batch.feed, proposal.shop, catalogue)
             judged = judged_by(known, candidates).withColumn("raw", F.to_json("raw"))
             place = _place(batch.feed)
             again = held.enter_context(persisted(_again(judged, rejected, place)))
@@ -166,7 +168,7 @@ def _count_ignored(rejected: DataFrame, again: DataFrame, raw: DataFrame, feed: 
 def _rejected(lake: Lake, claim: Claim) -> DataFrame:
     """The rejected rows that a claimed replay judges again, as they were when it was claimed."""
     of_batch = F.col("batch_id") == claim.batch.batch_id
-    rejected = silver.pinned(lake, claim, REJECTED_EVENTS).where(IS_REJECTED).where(of_batch)
+    rejected = batches.pinned(lake, claim, REJECTED_EVENTS).where(IS_REJECTED).where(of_batch)
     wanted = claim.batch.replay_reasons
     if not wanted:
         return rejected

@@ -14,7 +14,7 @@ from shoal.params import RuleParams
 from shoal.quality.known import Expected
 from shoal.sources import Feed
 from shoal.sources.mapping import Shop, row_rules
-from shoal.tables import EVENTS, GATED, Rule, Table
+from shoal.tables import GATED, Rule, Table
 
 
 def rules_of(config: Config, table: Table) -> list[Rule]:
@@ -32,13 +32,13 @@ def expected_of(config: Config, table: Table) -> list[Expected]:
     return [_expected(one) for one in given if one.expectation is not None]
 
 
-def of_batch(config: Config, feed: Feed, shop: Shop) -> list[Rule]:
-    """Every rule that a batch of a feed is judged by: the table's, the feed's own and the shop's.
+def of_batch(config: Config, feed: Feed, shop: Shop, more: Sequence[Rule] = ()) -> list[Rule]:
+    """Every rule that a batch of a feed is judged by: the table's, the feed's own, the shop's, and ``more``.
 
     Raises:
         ConfigError: rules of the feed and of the shop have the same name.
     """
-    of_feed, of_shop = row_rules(feed, shop), rules_of(config, EVENTS)
+    of_feed, of_shop = [*row_rules(feed, shop), *more], rules_of(config, feed.target.table)
     taken = {rule.name for rule in of_feed}
     twice = [rule.name for rule in of_shop if rule.name in taken]
     if twice:

@@ -10,12 +10,12 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from pyspark.sql import Row
+from pyspark.sql import DataFrame, Row
 
 import shoal
 from shoal.errors import ConfigError, GateError
 from shoal.lake import Lake
-from shoal.tables import METRICS, RUNS
+from shoal.tables import METRICS, RUNS, Table
 
 
 @dataclass(frozen=True)
@@ -143,6 +143,12 @@ def join_run(lake: Lake, run: Run, settings_hash: str) -> bool:
         )
     adopt(run, opened)
     return not is_done(lake, run)
+
+
+def read_if_there(lake: Lake, run: Run, table: Table) -> DataFrame | None:
+    """A table at the version that the run is pinned to; None where it did not exist then."""
+    version = run.versions_read.get(table.name)
+    return None if version is None else lake.read(table, version)
 
 
 def opened(lake: Lake, run_id: str) -> Row | None:

@@ -25,6 +25,7 @@ from shoal.tables import (
     Table,
 )
 from shoal.tools import as_table
+from shoal.transforms.catalogue import catalogue_at
 
 _BATCHES = 10
 _RULES = 10
@@ -117,7 +118,7 @@ def _people(lake: Lake, run_id: str, as_of: date) -> str:
     """One user each of the first segments: what they bought last, and what they are offered."""
     segments = _of_run(lake, SEGMENTS, run_id).where("segment_rank <= 3")
     lists = _of_run(lake, RECOMMENDATIONS, run_id)
-    names = lake.read(ITEMS).where("valid_to IS NULL").select("item_id", "title")
+    names = catalogue_at(lake.read(ITEMS), as_of).select("item_id", "title")
     with_list = segments.join(lists.where("source = 'als'").select("user_id").distinct(), on="user_id", how="left_semi")
     chosen = with_list.groupBy("segment_rank").agg(
         F.min("user_id").alias("user_id"), F.first("segment_name").alias("name")

@@ -140,8 +140,8 @@ def checked_feed(lake: Lake, config: Config, name: str, path: str) -> tuple[str,
         # As bronze does, this parts what is read from what is made of it: one plan of both can take Spark for ever.
         with persisted(raw_rows(lake.spark, feed, files, "check")) as raw:
             settled = shop.propose(lake, config.shop, feed, raw).shop
-            events = candidate_events(raw, feed, settled, duplicate_lines=config.validation.duplicate_lines)
-            with persisted(events.withColumn("reasons", reasons(row_rules(feed, settled)))) as judged:
+            rows = candidate_events(raw, feed, settled, duplicate_lines=config.validation.duplicate_lines)
+            with persisted(rows.withColumn("reasons", reasons(row_rules(feed, settled)))) as judged:
                 return _feed_report(judged, feed, path, count_ignored(raw, feed))
     except UNREADABLE as error:
         raise DataError(f"{path} cannot be read as {name}: {first_line(error)}") from error
@@ -163,7 +163,7 @@ def _feed_report(judged: DataFrame, feed: Feed, path: str, ignored: int) -> tupl
     )
     balance = f"{rows + ignored:,} rows = {good:,} good + {bad:,} bad + {rows - good - bad:,} duplicates"
     balance += f" + {ignored:,} ignored" if ignored else ""
-    report = [f"{balance}; of the good ones:", _filled_columns(judged)] if rows else [balance]
+    report = [f"{balance}; of the good ones:", _filled_columns(judged, feed)] if rows else [balance]
     for problem in problems:
         first, some = problem["first"], "1 row breaks" if problem["rows"] == 1 else f"{problem['rows']:,} rows break"
         report += [
@@ -173,7 +173,7 @@ def _feed_report(judged: DataFrame, feed: Feed, path: str, ignored: int) -> tupl
     return "\n".join(report), bad == 0
 
 
-def _filled_columns(judged: DataFrame) -> str:
+def _filled_columns(judged: DataFrame, feed: Feed) -> str:
     """Ten mapped rows, without the columns that are empty in all of them."""
     hidden = {
         "raw",
@@ -183,7 +183,7 @@ def _filled_columns(judged: DataFrame) -> str:
         "delivered_at",
         "source_file",
         "position",
-        "is_deleted",
+        *(("event_id", "event_date") if feed.target.is_change else ("is_deleted",)),
     }
     names = [name for name in judged.columns if name not in hidden]
     rows = judged.where("size(reasons) = 0").orderBy("source_file", "position").limit(_SHOWN).select(names).collect()

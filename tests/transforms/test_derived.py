@@ -94,6 +94,7 @@ def test_an_item_is_what_its_latest_events_call_it(frame, event):
     assert row.asDict() == {
         "item_id": "mug", "item_group_id": "mug", "title": "blue mug", "category": "Home/Mugs", "brand": "Acme",
         "recommendable": True, "price": Decimal(4), "valid_from": date(2021, 6, 2), "valid_to": None,
+        "cost": None, "stock": None,
     }  # fmt: skip
 
 

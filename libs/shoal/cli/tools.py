@@ -155,24 +155,36 @@ def feed_list() -> None:
     """List the feeds."""
     from shoal.sources import FEEDS
 
+    width = max(map(len, FEEDS))
     for known in FEEDS.values():
-        click.echo(f"{known.name:<15} {known.doc}")
+        click.echo(f"{known.name:<{width}} {known.doc}")
 
 
-@feed.command("template", short_help="Write an example of the feed `shoal`.")
+@feed.command("template", short_help="Write an example of one of Shoal's own feeds.")
+@click.option(
+    "--feed",
+    "name",
+    default="shoal",
+    show_default=True,
+    metavar="NAME",
+    help="shoal (events), shoal_items, shoal_users or shoal_categories.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="File to write; by default it is printed.")
-def feed_template(out: Path | None) -> None:
-    """Write an example of the feed `shoal`: JSON lines with its columns."""
-    from shoal.sources.template import template
+def feed_template(name: str, out: Path | None) -> None:
+    """Write an example of one of Shoal's own feeds: JSON lines with its columns."""
+    from shoal.sources.template import NAMES, template
 
+    if name not in NAMES:
+        raise click.UsageError(f"--feed {name}: there are examples of {', '.join(NAMES)}")
     if out is None:
-        click.echo(template(), nl=False)
+        click.echo(template(name), nl=False)
     elif out.exists() or not out.parent.is_dir():
         wrong = "is there already; name a new file" if out.exists() else f"cannot be written: no folder {out.parent}"
         raise click.UsageError(f"{out} {wrong}")
     else:
-        out.write_text(template(), encoding="utf-8")
-        click.echo(f"wrote {out}; try `shoal feed check {out}`")
+        out.write_text(template(name), encoding="utf-8")
+        of = "" if name == "shoal" else f" --feed {name}"
+        click.echo(f"wrote {out}; try `shoal feed check {out}{of}`")
 
 
 @feed.command("check", short_help="Show ten mapped rows of a file, and every problem.")

@@ -87,6 +87,7 @@ class ValidateParams(Params):
 
     max_rejected_share: float = Field(ge=0, le=1, description="share of rejected rows above which a batch stops")
     duplicate_lines: Literal["keep", "drop"] = Field(description="identical lines of one order")
+    unknown_items: Literal["keep", "reject"] = Field(description="events of goods that no item feed has told of")
     rules: tuple[RuleParams, ...] = Field(strict=False, description="rules of the shop's own")
 
     @field_validator("rules")

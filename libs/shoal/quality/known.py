@@ -12,10 +12,12 @@ from shoal.frames import sql_text
 from shoal.tables import (
     EVENTS,
     GOLD_USERS,
+    ITEM_CHANGES,
     PROPENSITIES,
     RECOMMENDATIONS,
     SEGMENT_PROFILES,
     SEGMENTS,
+    USER_CHANGES,
     USER_FEATURES,
     Policy,
     Rule,
@@ -62,7 +64,14 @@ _NESTED = " AND ".join(
     for name, whole in {"orders": "frequency", "active_days": "active_days"}.items()
 )
 
+_NOT_ALL_GONE = Rule(
+    "at most half of the changes are deletions", "NOT coalesce(is_deleted, false)", policy="warn", mostly=0.5
+)
+
 KNOWN: dict[str, tuple[Rule, ...]] = {
+    # An export that lost its source says of everything that it is gone.
+    ITEM_CHANGES.name: (_NOT_ALL_GONE,),
+    USER_CHANGES.name: (_NOT_ALL_GONE,),
     EVENTS.name: (
         # Fashion by mail takes back half of what it sells; beyond that, a feed mixes up the two types, or
         # brings returns without the purchases they belong to.

@@ -1,4 +1,4 @@
-"""Foreign feeds as canonical events: one small file per feed."""
+"""Foreign feeds as canonical events and changes: one small file per feed."""
 
 import difflib
 
@@ -7,13 +7,19 @@ from shoal.sources.feed import Feed, RawColumn
 from shoal.sources.ga4 import GA4
 from shoal.sources.online_retail import ONLINE_RETAIL
 from shoal.sources.rees46 import REES46
-from shoal.sources.retailrocket import RETAILROCKET
+from shoal.sources.retailrocket import RETAILROCKET, RETAILROCKET_CATEGORIES, RETAILROCKET_ITEMS
 from shoal.sources.segment import SEGMENT
-from shoal.sources.shoal import SHOAL
+from shoal.sources.shoal import SHOAL, SHOAL_CATEGORIES, SHOAL_ITEMS, SHOAL_USERS
 from shoal.sources.snowplow import SNOWPLOW
 from shoal.sources.taobao import TAOBAO
 
-FEEDS = {feed.name: feed for feed in (SHOAL, ONLINE_RETAIL, REES46, RETAILROCKET, TAOBAO, SEGMENT, GA4, SNOWPLOW)}
+FEEDS = {
+    feed.name: feed
+    for feed in (
+        SHOAL, SHOAL_ITEMS, SHOAL_USERS, SHOAL_CATEGORIES, ONLINE_RETAIL, REES46, RETAILROCKET, RETAILROCKET_ITEMS,
+        RETAILROCKET_CATEGORIES, TAOBAO, SEGMENT, GA4, SNOWPLOW,
+    )
+}  # fmt: skip
 
 
 def feed_named(name: str) -> Feed:

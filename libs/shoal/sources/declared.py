@@ -18,17 +18,21 @@ from pydantic import (
     field_validator,
     model_serializer,
 )
-from pyspark.sql.types import BooleanType, DataType, IntegerType, NumericType, StringType, TimestampType
+from pyspark.sql.types import BooleanType, DataType, IntegerType, MapType, NumericType, StringType, TimestampType
 
 from shoal.frames import sql_text
 from shoal.sources.feed import Feed, Form, RawColumn, time_of
 from shoal.sources.nested import contradictions
-from shoal.tables import EVENTS, Policy, Rule, Severity, bronze
+from shoal.sources.shoal import consents_are_read, consents_of, is_said
+from shoal.sources.target import GIVEN, TARGETS, Subject
+from shoal.tables import Policy, Rule, Severity, bronze
 from shoal.tables.vocabulary import EVENT_TYPES
 
-# What ingest and validate give themselves; an id is declared apart from the other columns.
-_GIVEN = {"event_id", "event_date", "amount_base", "delivered_at", "source", "batch_id", "content_hash", "extra"}
-MAPPED = {column.name: column.type for column in EVENTS.columns if column.name not in _GIVEN}
+# An id is declared apart from the other columns.
+MAPPED: dict[Subject, dict[str, DataType]] = {
+    of: {column.name: column.type for column in target.table.columns if column.name not in GIVEN}
+    for of, target in TARGETS.items()
+}
 _TAKEN = {*bronze("any", []).names, "raw", "_id", "_metadata"}
 _NAME = "^[a-z][a-z0-9_]*$"
 _COLUMN = re.compile("[A-Za-z_][A-Za-z0-9_]*")
@@ -60,7 +64,7 @@ class RawPart(_Part):
 
 
 class EventPart(_Part):
-    """Where a column of the event comes from: a column of the file, a constant, or SQL."""
+    """Where a column of the event or change comes from: a column of the file, a constant, or SQL."""
 
     source: str | None = Field(None, alias="from", description="a column")
     values: dict[str, str] | None = Field(None, description="of a column: its values, and what each becomes")
@@ -103,6 +107,7 @@ class FeedFile(_Part):
 
     feed: str = Field(pattern=_NAME, description="its name, which names its bronze table too")
     doc: str = Field("", description="what it brings")
+    of: Subject = Field("events", description="what it tells of: events, items, users or categories")
     header: bool = Field(True, description="false: a CSV begins with a row, its columns in the order below")
     separator: Literal[",", ";", "\t", "|"] = Field(",", description="between the values of a CSV")
     multi_line: bool = Field(False, description="quoted text of a CSV may hold line breaks")
@@ -112,16 +117,27 @@ class FeedFile(_Part):
     columns: dict[str, RawPart] = Field(min_length=1, description="the columns of the file that are used")
     event_id: str | None = Field(None, min_length=1, description="SQL for the shop's own id of an event")
     natural_key: tuple[str, ...] | None = Field(
-        None, strict=False, min_length=1, description="without an id: the columns that tell events apart"
+        None,
+        strict=False,
+        min_length=1,
+        description="without an id: the columns that tell events apart; or changes of one thing and moment",
     )
     repeats_are_real: bool = Field(False, description="identical rows of one file are different events")
-    events: dict[str, EventPart] = Field(description="columns of silver.events")
+    events: dict[str, EventPart] = Field({}, description="of events: columns of silver.events")
+    items: dict[str, EventPart] = Field({}, description="of items: columns of silver.item_changes")
+    users: dict[str, EventPart] = Field({}, description="of users: columns of silver.user_changes")
+    categories: dict[str, EventPart] = Field({}, description="of categories: columns of silver.category_changes")
     ignore: str | None = Field(None, min_length=1, description="condition in SQL: the row is no event")
     rules: dict[str, RulePart] = Field({}, description="what every row must keep, by name")
 
     _columns = field_validator("columns", mode="before")(_shorthand("form"))
-    _events = field_validator("events", mode="before")(_shorthand("from"))
     _rules = field_validator("rules", mode="before")(_shorthand("condition"))
+    _mapped = field_validator(*TARGETS, mode="before")(_shorthand("from"))
+
+    @property
+    def mapping(self) -> dict[str, EventPart]:
+        """Where the columns of its target come from."""
+        return {"events": self.events, "items": self.items, "users": self.users, "categories": self.categories}[self.of]
 
     @field_validator("time_zone")
     @classmethod
@@ -149,39 +165,50 @@ def problems(spec: FeedFile) -> Iterator[str]:
     for name in spec.natural_key or ():
         if name not in spec.columns:
             yield f"natural_key: {name} is no column; there are {', '.join(spec.columns)}"
-    for name in ("event_type", "event_time"):
-        if name not in spec.events:
-            yield f"events.{name}: is missing; every event needs it"
-    for name, part in spec.events.items():
+    for name in TARGETS[spec.of].needed:
+        if name not in spec.mapping:
+            yield f"{spec.of}.{name}: is missing; every {TARGETS[spec.of].row} needs it"
+    for other in TARGETS:
+        if other != spec.of and other in spec.model_fields_set:
+            yield f"{other}: this feed tells of {spec.of}; say `of: {other}`, or map the columns under {spec.of}"
+    if spec.of != "events" and spec.event_id is not None:
+        yield f"event_id: only events have ids of their own; a change is told by its {TARGETS[spec.of].about} and time"
+    if spec.of != "events" and spec.repeats_are_real:
+        yield "repeats_are_real: only of events; what is said twice of a thing is said once"
+    for name, part in spec.mapping.items():
         yield from _problems_of(name, part, spec)
     conditions = ((f"rules.{name}", rule.condition) for name, rule in spec.rules.items())
     for name, text in [("event_id", spec.event_id or ""), ("ignore", spec.ignore or ""), *conditions]:
         yield from of_the_moment(name, text)
-    if "unit_price" in spec.events and not spec.currency and "currency" not in spec.events:
+    priced = [price for price in TARGETS[spec.of].money if price in spec.mapping]
+    if priced and not spec.currency and "currency" not in spec.mapping:
         for name in spec.columns:
             if name.lower() == "currency":
-                yield f"columns.{name}: says the currency of unit_price, and nothing reads it; add events.currency"
+                yield f"columns.{name}: says the currency of {priced[0]}, and nothing reads it; add {spec.of}.currency"
     for name in spec.rules:
-        if name in {rule.name for rule in EVENTS.row_rules}:
+        if name in {rule.name for rule in TARGETS[spec.of].table.row_rules}:
             yield f"rules.{name}: every feed has a rule of that name; choose another"
 
 
 def _problems_of(name: str, part: EventPart, spec: FeedFile) -> Iterator[str]:
-    at, given = f"events.{name}", part.model_fields_set
-    if name not in MAPPED:
-        known = "is given apart, beside columns" if name == "event_id" else f"there are {', '.join(MAPPED)}"
-        yield f"{at}: is no column of an event that a feed can fill; {known}"
+    at, given, mapped = f"{spec.of}.{name}", part.model_fields_set, MAPPED[spec.of]
+    if name not in mapped:
+        is_id = name == "event_id" and spec.of == "events"
+        known = "is given apart, beside columns" if is_id else f"there are {', '.join(mapped)}"
+        yield f"{at}: is no column of {TARGETS[spec.of].a_row} that a feed can fill; {known}"
         return
     if (part.source is not None) + (part.sql is not None) + ("value" in given) != 1:
         yield f"{at}: needs one of from (a column), value (a constant) and sql"
     elif part.source is not None and part.source not in spec.columns:
         yield f"{at}: {part.source} is no column; there are {', '.join(spec.columns)}"
-    elif part.source and isinstance(MAPPED[name], TimestampType) and spec.columns[part.source].form != "time":
+    elif part.source and isinstance(mapped[name], TimestampType) and spec.columns[part.source].form != "time":
         yield f"{at}: {part.source} must have the form time, or be made one with sql"
     if given & {"values", "otherwise"} and not (part.source and part.values):
         yield f"{at}: values, with otherwise or without, says what values of a column become; add from and values"
-    if "value" in given and not _fits(part.value, MAPPED[name]):
-        yield f"{at}.value: {json.dumps(part.value)} is no {MAPPED[name].simpleString()}"
+    if "value" in given and not _fits(part.value, mapped[name]):
+        yield f"{at}.value: {json.dumps(part.value)} is no {mapped[name].simpleString()}"
+    if part.values and isinstance(mapped[name], MapType):
+        yield f"{at}.values: a value cannot become consents; use sql, such as map('profiling', agreed = 'yes')"
     if name == "event_type":
         made = [*(part.values or {}).values(), part.otherwise, part.value if isinstance(part.value, str) else None]
         for value in made:
@@ -217,10 +244,13 @@ def _fits(value: object, of_type: DataType) -> bool:
 
 def declared_feed(spec: FeedFile) -> Feed:
     """The feed of a declaration without :func:`problems`."""
-    mapping = {name: _expression(part, MAPPED[name]) for name, part in spec.events.items()}
-    if "unit_price" in mapping:
-        mapping.setdefault("currency", f"CASE WHEN {mapping['unit_price']} IS NOT NULL THEN $currency END")
-    mapping.setdefault("line_kind", f"CASE WHEN {mapping['event_type']} IN ('purchase', 'return') THEN 'goods' END")
+    mapping = {name: _expression(part, MAPPED[spec.of][name]) for name, part in spec.mapping.items()}
+    if priced := [mapping[price] for price in TARGETS[spec.of].money if price in mapping]:
+        given = " OR ".join(f"{price} IS NOT NULL" for price in priced)
+        mapping.setdefault("currency", f"CASE WHEN {given} THEN $currency END")
+    if spec.of == "events":
+        mapping.setdefault("line_kind", f"CASE WHEN {mapping['event_type']} IN ('purchase', 'return') THEN 'goods' END")
+    every_column = tuple(spec.columns) if spec.of == "events" else ()  # a later version of a change differs in some
     return Feed(
         name=spec.feed,
         doc=spec.doc,
@@ -229,14 +259,17 @@ def declared_feed(spec: FeedFile) -> Feed:
             for name, c in spec.columns.items()
         ),
         mapping=mapping,
-        natural_key=spec.natural_key or tuple(spec.columns),
+        natural_key=spec.natural_key or every_column,
         repeats_are_real=spec.repeats_are_real,
         time_zone=spec.time_zone,
         currency=spec.currency,
         event_id=None if spec.event_id is None else f"nullif(trim(try_cast(({spec.event_id}) AS STRING)), '')",
-        rules=tuple(
-            Rule(name, rule.condition, rule.policy, rule.severity, rule.mostly, rule.owner, rule.reason)
-            for name, rule in spec.rules.items()
+        rules=(
+            *(
+                Rule(name, rule.condition, rule.policy, rule.severity, rule.mostly, rule.owner, rule.reason)
+                for name, rule in spec.rules.items()
+            ),
+            *_nothing_lost(spec),
         ),
         has_header=spec.header,
         separator=spec.separator,
@@ -244,7 +277,18 @@ def declared_feed(spec: FeedFile) -> Feed:
         explode=spec.explode,
         ignored=spec.ignore,
         definition=json.dumps(spec.model_dump(mode="json", by_alias=True, exclude_unset=True)),
+        of=spec.of,
     )
+
+
+def _nothing_lost(spec: FeedFile) -> Iterator[Rule]:
+    """Of changes: what a column says and nobody can read must not count as not said."""
+    for name, part in spec.mapping.items() if spec.of != "events" else ():
+        match MAPPED[spec.of][name]:
+            case BooleanType() if part.source and "otherwise" not in part.model_fields_set:
+                yield is_said(name, f"raw.`{part.source}`")
+            case MapType() if part.source:
+                yield from consents_are_read(f"raw.`{part.source}`")
 
 
 def feed_of(definition: str) -> Feed:
@@ -256,7 +300,8 @@ def _expression(part: EventPart, of_type: DataType) -> str:
     """SQL over the raw columns."""
     kind = of_type.simpleString()
     if part.sql is not None:
-        return f"try_cast(({part.sql}) AS {kind})"
+        # A consent that is neither true nor false refuses its batch: it must not get lost.
+        return f"{'CAST' if isinstance(of_type, MapType) else 'try_cast'}(({part.sql}) AS {kind})"
     if part.source is None:
         return f"CAST({_literal(part.value)} AS {kind})"
     column = f"`{part.source}`"
@@ -268,6 +313,8 @@ def _expression(part: EventPart, of_type: DataType) -> str:
         # A time that says its zone means it; any other is the feed's.
         time = time_of(column)
         return f"CASE WHEN {column} RLIKE 'Z$' THEN {time} ELSE to_utc_timestamp({time}, $zone) END"
+    if isinstance(of_type, MapType):
+        return consents_of(column)
     return f"try_cast(nullif(trim({column}), '') AS {kind})"
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from shoal.sources.target import TARGETS, Subject, Target
 from shoal.tables import Rule, Table, bronze
 
 Form = Literal["text", "integer", "decimal", "time"]
@@ -34,8 +35,9 @@ class RawColumn:
 class Feed:
     """One kind of foreign data.
 
-    ``mapping`` gives SQL over the raw columns for columns of ``silver.events``; columns left out are null.
-    ``$zone`` and ``$currency`` in it stand for the feed's time zone and its currency, by default the shop's.
+    ``mapping`` gives SQL over the raw columns for columns of the table of its ``target``; columns left out are null,
+    and a change without ``changed_at`` is one of its delivery. ``$zone`` and ``$currency`` in it stand for the feed's
+    time zone and its currency, by default the shop's.
     Where it is to be ``ignored``, a row is no event: it stays in bronze and is counted, no rule judges it.
     """
 
@@ -43,7 +45,7 @@ class Feed:
     doc: str
     columns: tuple[RawColumn, ...]
     mapping: dict[str, str]
-    natural_key: tuple[str, ...]  # raw columns that tell events apart where the feed gives no id
+    natural_key: tuple[str, ...]  # raw columns that tell events without an id apart; changes of one thing and moment
     repeats_are_real: bool  # identical rows of one file are different events
     time_zone: str | None  # of times that carry no zone; None: every time carries one or counts from 1970 UTC
     currency: str | None  # None: the rows say it, or there is no money
@@ -58,6 +60,12 @@ class Feed:
     kept: Mapping[str, str] = field(default_factory=dict)  # SQL over the raw columns for further entries of `extra`
     ignored: str | None = None  # SQL over the raw columns: the row is no event; null counts as not ignored
     definition: str | None = None  # the declaration it was made from, as JSON; None: it is part of Shoal
+    of: Subject = "events"  # what it tells of
+
+    @property
+    def target(self) -> Target:
+        """What its rows become."""
+        return TARGETS[self.of]
 
     @property
     def table(self) -> Table:

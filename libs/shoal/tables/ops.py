@@ -76,6 +76,12 @@ BATCHES = Table(
         Column("rows_duplicate", LongType(), "rows that said nothing new", low=0),
         Column("rows_ignored", LongType(), "rows that are no events; null, as 0, before schema version 3", low=0),
         Column(
+            "rows_unknown_items",
+            LongType(),
+            "accepted events of goods that no item feed had told of; null where none had brought anything yet",
+            low=0,
+        ),
+        Column(
             "replay_reasons",
             ArrayType(StringType()),
             "of a replay that was asked for and is not done: rules whose rejected rows are judged again, empty for all",

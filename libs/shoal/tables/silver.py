@@ -9,11 +9,17 @@ from pyspark.sql.types import (
     LongType,
     MapType,
     StringType,
+    StructField,
+    StructType,
     TimestampType,
 )
 
 from shoal.tables.table import Column, Rule, Table, text
 from shoal.tables.vocabulary import ACCOUNT_KINDS, EVENT_TYPES, LINE_KINDS, LINKED_BY, MONEY, MONEY_SUM
+
+CONSENTS = MapType(
+    StringType(), StructType([StructField("given", BooleanType()), StructField("since", TimestampType())])
+)
 
 EVENT_COLUMNS = (
     text("event_id", "id given by the feed, or a hash of (source, natural key, ordinal)", required=True),
@@ -113,7 +119,7 @@ REJECTED_EVENTS = Table(
     doc="One row per raw row that broke a rule.",
     key=("event_id", "content_hash"),
     columns=(
-        text("event_id", "id as for silver.events, from whatever the row had", required=True),
+        text("event_id", "id as for silver.events, or change_id, from whatever the row had", required=True),
         text("content_hash", "hash of what the row says", required=True),
         Column("reasons", ArrayType(StringType()), "name of every rule that the row broke", required=True),
         text("raw", "the row as it came, as JSON", required=True, personal=True),
@@ -153,33 +159,47 @@ ORDERS = Table(
 
 ITEMS = Table(
     name="silver.items",
-    doc="One row per item that an event named.",
+    doc="One row per item and span of days over which nothing changed: what item feeds say, else its latest events.",
     key=("item_id", "valid_from"),
     columns=(
         text("item_id", "the shop's own id of the article", required=True),
         text("item_group_id", "article that this is a variant of; itself without variants", required=True),
-        text("title", "its latest title"),
-        text("category", "its latest category path"),
-        text("brand", "its latest brand"),
-        Column("recommendable", BooleanType(), "goods, not shipping, fees or vouchers", required=True),
-        Column("price", MONEY, "price per piece last paid, in the shop's currency; null if never sold", low=0),
-        Column("valid_from", DateType(), "shop-local day of the first event that named it", required=True),
+        text("title", "its title"),
+        text("category", "its category path"),
+        text("brand", "its brand"),
+        Column("recommendable", BooleanType(), "may be offered: goods, not shipping, fees or vouchers", required=True),
+        Column(
+            "price",
+            MONEY,
+            "price per piece, in the shop's currency: the feed's, else that last paid; null if never said or sold",
+            low=0,
+        ),
+        Column("valid_from", DateType(), "first shop-local day on which it holds, or the item is known", required=True),
         Column("valid_to", DateType(), "first day it no longer holds; null while it does"),
+        Column("cost", MONEY, "what a piece costs the shop, in its currency; null if no feed says", low=0),
+        Column("stock", IntegerType(), "pieces in stock at the end of the day; null if no feed says"),
     ),
     writer="validate",
 )
 
 USERS = Table(
     name="silver.users",
-    doc="One row per user who ever acted.",
+    doc="One row per user who acted or whom a user feed told of; a deleted account has none.",
     key=("user_id",),
     columns=(
         text("user_id", "the shop's own id of the account", required=True, personal=True),
-        Column("first_seen", TimestampType(), "time of the first event, UTC", required=True),
-        Column("last_seen", TimestampType(), "time of the last event, UTC", required=True),
-        text("region", "where the user was last", personal=True),
+        Column("first_seen", TimestampType(), "time of the first event, UTC; null without one"),
+        Column("last_seen", TimestampType(), "time of the last event, UTC; null without one"),
+        text("region", "country or region: the feed's, else where the user was last", personal=True),
         Column("account_kind", StringType(), "staff and test are neither trained on nor published",
                required=True, allowed=ACCOUNT_KINDS),
+        Column("registered_at", TimestampType(), "when the account was made, UTC; null if no feed says",
+               personal=True),
+        text("birth_year_band", "years within which the user was born, such as 1980-1989; null if no feed says",
+             personal=True),
+        Column("consents", CONSENTS,
+               "what is allowed or objected to, by purpose or purpose/channel, and since when, UTC; "
+               "null if no feed says", personal=True),
     ),
     writer="validate",
 )  # fmt: skip

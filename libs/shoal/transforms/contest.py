@@ -3,6 +3,9 @@
 Among versions of an event the greatest (updated_at, delivered_at, content_hash) wins, whatever the order of
 arrival. A version is what an event says: its ``content_hash``. The same version delivered again is a duplicate,
 though its later delivery counts in the contest.
+
+What a feed says of a thing from some moment on, a change, has versions too. They meet in the same way under their
+``change_id``, but all of them are kept in one table, whose readers take the strongest.
 """
 
 from collections.abc import Iterator
@@ -21,6 +24,8 @@ CHANGES = (
     "is_good AND (kind = 'candidate' AND wins AND NOT (content_hash <=> standing_content)"
     " OR kind = 'standing' AND content_hash <> winner_content)"
 )
+# Of a plan of changes of things: rows that are new in their table, or claim more than the same version did there.
+NEWS = "is_good AND kind = 'candidate' AND is_first AND (wins OR NOT is_known)"
 # Of a merge: the new row s has the stronger claim than the row t. Null is less than any time.
 IS_NEWER = "struct(s.updated_at, s.delivered_at, s.content_hash) > struct(t.updated_at, t.delivered_at, t.content_hash)"
 # Of a plan: what the gate judges, of each event its best version in the batch.
@@ -158,24 +163,53 @@ def outcome(plan: DataFrame) -> Contest:
             .withColumn("known_from", F.col("delivered_at"))
             .withColumn("known_to", F.greatest("delivered_at", "winner_delivered_at"))
         ),
-        rejected=REJECTED_EVENTS.select(
-            plan.where(new & ~good).withColumns({"feed": F.col("source"), "resolved_by": F.lit(None).cast("long")})
-        ),
+        rejected=rejected_by(plan),
+    )
+
+
+def rejected_by(plan: DataFrame) -> DataFrame:
+    """The rows of ``silver.rejected_events`` that a plan makes."""
+    new = plan.where("kind = 'candidate' AND is_first AND NOT is_known AND NOT is_good")
+    return REJECTED_EVENTS.select(new.withColumns({"feed": F.col("source"), "resolved_by": F.lit(None).cast("long")}))
+
+
+def as_told(changes: DataFrame) -> DataFrame:
+    """Rows of a table of changes under the names by which :func:`plan_contest` knows events."""
+    return changes.withColumns({"event_id": F.col("change_id"), "event_date": F.col("changed_date")})
+
+
+def strongest(changes: DataFrame, about: str) -> DataFrame:
+    """Of all versions of each change the one that wins.
+
+    Args:
+        about: the column that says of whom or what; its changes lie together afterwards.
+    """
+    claim = Window.partitionBy(about, "change_id").orderBy(
+        F.col("updated_at").desc_nulls_last(), F.col("delivered_at").desc(), F.col("content_hash").desc()
+    )
+    return (
+        changes.repartition(about).withColumn("_claim", F.row_number().over(claim)).where("_claim = 1").drop("_claim")
     )
 
 
 def book(plan: DataFrame) -> dict[str, int]:
-    """How many candidates were accepted, rejected or duplicates; together they are the rows of the batch."""
+    """How many candidates were accepted, rejected or duplicates; together they are the rows of the batch.
+
+    Where the plan says of events whether their item ``is_listed``, also how many accepted ones are not.
+    """
     new = F.expr("kind = 'candidate' AND is_first AND NOT is_known")
+    unlisted = {"rows_unknown_items": "NOT is_listed"} if "is_listed" in plan.columns else {}
     counted = plan.agg(
         F.count_if(F.col("kind") == "candidate").alias("rows"),
         F.count_if(new & F.col("is_good")).alias("rows_accepted"),
         F.count_if(new & ~F.col("is_good")).alias("rows_rejected"),
+        *(F.count_if(new & F.col("is_good") & F.expr(is_so)).alias(name) for name, is_so in unlisted.items()),
     ).first()
     assert counted is not None, "an aggregate has one row"
     accepted, rejected = int(counted["rows_accepted"]), int(counted["rows_rejected"])
     duplicates = int(counted["rows"]) - accepted - rejected
-    return {"rows_accepted": accepted, "rows_rejected": rejected, "rows_duplicate": duplicates}
+    others = {name: int(counted[name]) for name in unlisted}
+    return {"rows_accepted": accepted, "rows_rejected": rejected, "rows_duplicate": duplicates, **others}
 
 
 def _kind(rows: DataFrame, kind: str) -> DataFrame:

@@ -1,10 +1,13 @@
-"""silver.events -> silver.orders, silver.items, silver.users, silver.identities: one row per thing that events name."""
+"""silver.events -> silver.orders, silver.items, silver.users, silver.identities: what events name, and feeds told."""
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import MapType
 
 from shoal.tables import IDENTITIES, ITEMS, ORDERS, USERS, Table
 from shoal.tables.vocabulary import MONEY_SUM
+from shoal.transforms.accounts import accounts
+from shoal.transforms.catalogue import item_history
 
 # Of an event: a visitor and a user meet in it.
 MEETS = "visitor_id IS NOT NULL AND user_id IS NOT NULL"
@@ -43,14 +46,18 @@ def orders(events: DataFrame) -> DataFrame:
     )
 
 
-def items(events: DataFrame) -> DataFrame:
-    """What the events say of each item: its latest title, category, brand and price.
+def items(events: DataFrame, changes: DataFrame | None = None, categories: DataFrame | None = None) -> DataFrame:
+    """What the events say of each item, its latest title, category, brand and price, and what item feeds told of it.
 
-    An item is recommendable unless it was only ever sold as something else than goods. An item of whose sales
-    most are shipping, fees and the like is none either.
+    Where no feed says, an item is recommendable unless it was only ever sold as something else than goods. An item
+    of whose sales most are shipping, fees and the like is none either.
+
+    Args:
+        changes: rows of ``silver.item_changes``; None in a shop without such a feed.
+        categories: rows of ``silver.categories``, with ``changes``.
 
     Returns:
-        Rows of ``silver.items``, one per item.
+        Rows of ``silver.items``; one per item where no feed told of it.
     """
     named = events.where("NOT is_deleted AND item_id IS NOT NULL")
     sold = F.col("event_type") == "purchase"
@@ -64,13 +71,17 @@ def items(events: DataFrame) -> DataFrame:
         (F.count_if(line & is_goods) >= F.count_if(line & ~is_goods)).alias("recommendable"),
         F.max_by("unit_price", F.when(sold & F.col("unit_price").isNotNull(), _moment())).alias("price"),
         F.min("event_date").alias("valid_from"),
-        F.lit(None).cast("date").alias("valid_to"),
     )
-    return ITEMS.select(described)
+    if changes is not None and categories is not None:
+        return item_history(described, changes, categories)
+    return ITEMS.select(described.withColumns(_nothing_of(ITEMS, "valid_to", "cost", "stock")))
 
 
-def users(events: DataFrame) -> DataFrame:
-    """Who acted, since when, and where last.
+def users(events: DataFrame, changes: DataFrame | None = None) -> DataFrame:
+    """Who acted, since when, and where last, and what user feeds told of them.
+
+    Args:
+        changes: rows of ``silver.user_changes``; None in a shop without such a feed.
 
     Returns:
         Rows of ``silver.users``; guests have none.
@@ -80,9 +91,16 @@ def users(events: DataFrame) -> DataFrame:
         F.min("event_time").alias("first_seen"),
         F.max("event_time").alias("last_seen"),
         _latest("region").alias("region"),
-        F.lit("consumer").alias("account_kind"),
     )
-    return USERS.select(seen)
+    if changes is not None:
+        return accounts(seen, changes)
+    nothing = _nothing_of(USERS, "registered_at", "birth_year_band", "consents")
+    return USERS.select(seen.withColumns({"account_kind": F.lit("consumer"), **nothing}))
+
+
+def _nothing_of(table: Table, *names: str) -> dict[str, Column]:
+    """Columns of which nothing is known."""
+    return {column.name: F.lit(None).cast(column.type) for column in table.columns if column.name in names}
 
 
 def identities(events: DataFrame) -> DataFrame:
@@ -117,10 +135,19 @@ def differences(table: Table, new: DataFrame, before: DataFrame) -> DataFrame:
     """What must change so that the rows in ``before`` become those in ``new``; returns as :func:`changes`."""
     kept = before.select(*table.key, F.struct(*table.names).alias("_before"))
     compared = new.withColumn("_after", F.struct(*table.names)).join(kept, on=[*table.key], how="full_outer")
-    differs = ~F.col("_after").eqNullSafe(F.col("_before"))
+    differs = ~_comparable(table, "_after").eqNullSafe(_comparable(table, "_before"))
     is_gone = F.col("_after").isNull()
     row = F.when(is_gone, F.col("_before")).otherwise(F.col("_after"))
     return compared.where(differs).select(row.alias("_row"), is_gone.alias("is_gone")).select("_row.*", "is_gone")
+
+
+def _comparable(table: Table, row: str) -> Column:
+    """A row as it can be compared: its maps, which cannot, as sorted entries."""
+    maps = {column.name for column in table.columns if isinstance(column.type, MapType)}
+    if not maps:
+        return F.col(row)
+    values = {name: F.col(f"{row}.{name}") for name in table.names}
+    return F.struct(*(F.array_sort(F.map_entries(v)) if name in maps else v for name, v in values.items()))
 
 
 def _moment() -> Column:

@@ -8,21 +8,31 @@ from pyspark.sql import functions as F
 from shoal.tables import USER_FEATURES
 from shoal.tables.features import WINDOWS
 from shoal.tables.vocabulary import MONEY_SUM
+from shoal.transforms.accounts import objectors
 
 _COUNTS = ("searches", "views", "favourites", "carts", "orders", "purchases", "returns")  # counted over each window
 
 
-def user_features(days: DataFrame, item_days: DataFrame, users: DataFrame, *, as_of: date, run_id: str) -> DataFrame:
+def user_features(
+    days: DataFrame,
+    item_days: DataFrame,
+    users: DataFrame,
+    *,
+    as_of: date,
+    run_id: str,
+    user_changes: DataFrame | None = None,
+) -> DataFrame:
     """Summarise each user's tiles before ``as_of``.
 
     Users without a purchase are kept, with ``frequency`` 0 and a null ``recency_days``: they are the prospects
-    that marketing asks for. Staff and test accounts are left out.
+    that marketing asks for. Staff and test accounts are left out, and who objected to profiling before ``as_of``.
 
     Args:
         days: rows of ``features.user_days``.
         item_days: rows of ``features.user_item_days``.
         users: rows of ``silver.users``.
         as_of: first shop-local day that must *not* be seen, so that a label built from it cannot leak.
+        user_changes: rows of ``silver.user_changes``; None in a shop without a user feed.
 
     Returns:
         Rows of ``features.users``, one per user.
@@ -36,6 +46,8 @@ def user_features(days: DataFrame, item_days: DataFrame, users: DataFrame, *, as
         F.count(F.when(F.col("purchases") + F.col("looks") > 0, 1)).alias("distinct_items_viewed"),
     )
     kept = users.where("account_kind IN ('consumer', 'business')").select("user_id")
+    if user_changes is not None:
+        kept = kept.join(objectors(user_changes, as_of=as_of), on="user_id", how="left_anti")
     everyone = (
         summed.join(kept, on="user_id", how="left_semi")
         .join(breadth, on="user_id", how="left")

@@ -1,0 +1,91 @@
+"""What user feeds said of people: who they are, and what they allow and object to."""
+
+from datetime import date
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from shoal.tables import ACCOUNT_ALIASES, USERS
+from shoal.transforms.contest import strongest
+
+PROFILING = "profiling"  # the consent without which nobody is scored, once it was refused
+_TOLD = ("registered_at", "region", "birth_year_band", "account_kind", "is_deleted")
+
+
+def accounts(seen: DataFrame, changes: DataFrame) -> DataFrame:
+    """Everyone whom events or feeds know: what feeds said last, else what events show.
+
+    Args:
+        seen: ``user_id``, ``first_seen``, ``last_seen`` and ``region`` of who acted.
+        changes: rows of ``silver.user_changes``, of each user all.
+
+    Returns:
+        Rows of ``silver.users``; deleted accounts have none.
+    """
+    said = strongest(changes, "user_id")
+    latest = said.groupBy("user_id").agg(
+        *(F.max_by(name, F.when(F.col(name).isNotNull(), _moment())).alias(name) for name in _TOLD)
+    )
+    met = seen.withColumnRenamed("region", "_region").join(latest, on="user_id", how="full_outer")
+    everyone = met.where("NOT coalesce(is_deleted, false)").join(_consents(said), on="user_id", how="left")
+    return USERS.select(
+        everyone.withColumns(
+            {
+                "region": F.coalesce("region", "_region"),
+                "account_kind": F.coalesce("account_kind", F.lit("consumer")),
+            }
+        )
+    )
+
+
+def _consents(said: DataFrame) -> DataFrame:
+    """Of each user what is allowed or objected to, and since when."""
+    spoken = said.select(
+        "user_id", "changed_at", _moment().alias("moment"), F.explode("consents").alias("name", "given")
+    )
+    by_time = Window.partitionBy("user_id", "name").orderBy("moment")
+    turns = spoken.withColumn("before", F.lag("given").over(by_time)).where("NOT given <=> before")
+    now = turns.groupBy("user_id", "name").agg(
+        F.max_by("given", "moment").alias("given"), F.max("changed_at").alias("since")
+    )
+    entry = F.struct("name", F.struct("given", "since"))
+    return now.groupBy("user_id").agg(F.map_from_entries(F.array_sort(F.collect_list(entry))).alias("consents"))
+
+
+def objectors(changes: DataFrame, *, as_of: date) -> DataFrame:
+    """Who objected to profiling, as far as it was said before ``as_of``: ``user_id``.
+
+    Who never said anything did not object.
+
+    Args:
+        changes: rows of ``silver.user_changes``.
+        as_of: first shop-local day that must *not* be seen.
+    """
+    given = F.try_element_at("consents", F.lit(PROFILING))
+    before = changes.where(F.col("changed_date") < F.lit(as_of))
+    said = strongest(before, "user_id").withColumn("given", given).where("given IS NOT NULL")
+    return said.groupBy("user_id").agg(F.max_by("given", _moment()).alias("given")).where("NOT given").select("user_id")
+
+
+def account_aliases(changes: DataFrame) -> DataFrame:
+    """Which accounts the shop has merged into which, and since when: the first time that it said so of each pair.
+
+    Args:
+        changes: rows of ``silver.user_changes``, of each user all.
+
+    Returns:
+        Rows of ``silver.account_aliases``.
+    """
+    said = strongest(changes, "user_id").where("merged_into <> user_id")
+    first = F.min(F.struct("changed_at", "changed_date"))
+    merged = said.groupBy(F.col("user_id").alias("former_user_id"), F.col("merged_into").alias("user_id")).agg(
+        first.alias("first")
+    )
+    return ACCOUNT_ALIASES.select(
+        merged.withColumns({"merged_at": F.col("first.changed_at"), "merged_date": F.col("first.changed_date")})
+    )
+
+
+def _moment() -> Column:
+    """Orders what was said of one user."""
+    return F.struct("changed_at", "updated_at", "delivered_at", "change_id")
