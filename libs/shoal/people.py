@@ -41,7 +41,7 @@ class People:
     _accounts: dict[date, DataFrame] = field(default_factory=dict)
 
     @property
-    def are_told_apart(self) -> bool:
+    def are_users_only(self) -> bool:
         """True where tiles are those of users alone: what is known at a cut is then in them as they are."""
         return not {VISITOR_DAYS.name, ACCOUNT_ALIASES.name} & {*self.run.versions_read}
 
@@ -59,7 +59,7 @@ class People:
             Rows of the table, without ``bucket`` where anything was added.
         """
         of_users = self._read(table)
-        if self.are_told_apart:
+        if self.are_users_only:
             return of_users
         accounts, others = self._accounts_at(cut), []
         if accounts is not None:
@@ -79,7 +79,7 @@ class People:
     def kept_tiles(self, table: Table, cut: date) -> Iterator[DataFrame]:
         """:meth:`tiles` for whoever reads them again and again: what was put together is kept meanwhile."""
         tiles = self.tiles(table, cut)
-        if self.are_told_apart:
+        if self.are_users_only:
             yield tiles
             return
         with persisted(tiles) as kept:
