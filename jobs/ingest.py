@@ -1,6 +1,7 @@
 """files -> bronze.*, ops.batches, ops.files, ops.feeds"""
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
 from pyspark.sql import functions as F
 
@@ -56,14 +57,15 @@ def ingest(lake: Lake, config: Config, run: Run) -> None:
         columns |= {(feed.name, at): there for at, there in check_columns(lake.spark, feed, files, last).items()}
         _tell_empty(run, feed, path, everything, known)
         ledger.remember(lake, known, {*everything} - {*files}, run.started_at)
-    for feed, path, everything in found:
+    for place, (feed, path, everything) in enumerate(found):
         book = batches.all_batches(lake)  # inputs may overlap
         files = _to_read(config, book, feed, everything)
         if not files:
             run.note(f"{feed.name}: nothing new in {path}")
             continue
         there = drift.together(columns.get((feed.name, file.path), {}) for file in files)
-        planned = batches.plan(lake, feed, files, run.started_at, there)
+        # What comes together enters silver in the order in which it was given.
+        planned = batches.plan(lake, feed, files, run.started_at + timedelta(microseconds=place), there)
         if planned.was_never_read:
             run.warn(f"batch {planned.batch_id} stays refused (--retry-refused reads it again): {planned.message}")
             continue

@@ -1,14 +1,17 @@
 """The shop's own rules: whatever cannot be judged is refused before any work, all of it at once."""
 
 import json
+import re
 from datetime import date
+from pathlib import Path
 
 import pytest
 
 from shoal import facts, rules
-from shoal.config import load_config
+from shoal.config import check_columns, load_config
 from shoal.errors import ConfigError
 from shoal.lake import Lake
+from shoal.params import RuleParams
 from shoal.sources import feed_named
 from shoal.sources.mapping import Shop
 from shoal.tables import EVENTS, QUALITY, Column, Table
@@ -64,6 +67,20 @@ def test_good_rules_are_taken_as_what_they_are(spark):
     said = (rule.name, rule.condition, rule.policy, rule.severity, rule.mostly, rule.owner, rule.reason)
     assert said == (*PRICE.values(), "stop", "warning", 0.9, "Ann", "tills round")
     assert (expected.name, expected.policy, expected.arguments) == ("mean", "warn", MEAN["arguments"])
+
+
+def test_the_rules_of_the_page_can_be_used(spark, tmp_path):
+    page = (Path(__file__).parents[1] / "docs" / "rules.md").read_text()
+    (written,) = re.findall("```yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "shop.yaml").write_text(written)
+    config = load_config([tmp_path / "shop.yaml"])
+
+    check_columns(config)
+    rules.check(spark, config)
+
+    assert [rule.policy for rule in config.validation.rules] == ["quarantine", "warn", "stop", "warn"]
+    named = re.findall("^\\| `(\\w+)`(?:, `(\\w+)`)? \\|", page.split("| policy |")[0], re.MULTILINE)
+    assert {name for pair in named for name in pair if name} == {*RuleParams.model_fields}
 
 
 def test_a_rule_of_the_feed_and_one_of_the_shop_have_two_names():

@@ -1,5 +1,6 @@
 """A feed declared as data: what it makes, and what is said of one that contradicts itself."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -11,6 +12,7 @@ from shoal.feeds import check_sql
 from shoal.frames import rows_of
 from shoal.sources.declared import feed_of
 from shoal.sources.mapping import Shop, candidate_events
+from shoal.tables import Rule
 
 CLICKS = {
     "feed": "clicks",
@@ -49,6 +51,20 @@ def test_short_and_long_forms_are_one_version_and_another_mapping_is_another(dec
 
     assert declared(columns=long).version == declared().version
     assert declared(events=events(item_id="kind")).version != declared().version
+
+
+def test_a_rule_in_full_says_what_plain_sql_leaves_to_the_default(declared):
+    plain = declared(rules={"who is set": "user_id IS NOT NULL"})
+    spelled = declared(rules={"who is set": {"condition": "user_id IS NOT NULL"}})
+    full = declared(rules={"who is set": {"condition": "user_id IS NOT NULL", "policy": "warn", "mostly": 0.5,
+                                          "severity": "info", "owner": "Ann", "reason": "we ask"}})  # fmt: skip
+
+    assert spelled == plain
+    assert json.loads(plain.definition)["rules"] == {"who is set": "user_id IS NOT NULL"}
+    assert plain.rules == (Rule("who is set", "user_id IS NOT NULL"),)
+    assert full.rules == (Rule("who is set", "user_id IS NOT NULL", "warn", "info", 0.5, "Ann", "we ask"),)
+    assert feed_of(full.definition) == full
+    assert full.reading == plain.reading
 
 
 def test_a_mended_ignore_judges_what_was_read_and_reads_nothing_anew(declared):
@@ -103,6 +119,9 @@ WRONG = {
         "events": events(unit_price="price"),
     },
     "ignore: rand says something else each time": {"ignore": "rand() < 0.5"},
+    "rules.new.mostly: must be at most 1": {"rules": {"new": {"condition": "item_id = 'x'", "mostly": 2}}},
+    "rules.new.condition: is missing": {"rules": {"new": {"policy": "warn"}}},
+    "rules.new: current_date says something else": {"rules": {"new": {"condition": "event_date < current_date()"}}},
     "separator: must be": {"separator": ":"},
     "feed: shoal is a feed that is part of Shoal": {"feed": "shoal"},
     "feed: must be text that matches": {"feed": "My Clicks"},
