@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shoal.tables import EVENTS, USER_CHANGES, USER_DAYS, USER_FEATURES, USER_ITEM_DAYS, USERS
-from shoal.transforms.accounts import objectors
+from shoal.transforms.accounts import account_aliases, objectors
 from shoal.transforms.derived import users
 from shoal.transforms.user_features import user_features
 
@@ -132,3 +132,19 @@ def test_who_objects_at_the_cut_has_no_features(frame):
     assert scored(date(2021, 6, 5)) == ["ben", "cat"]
     assert scored(date(2021, 6, 5) + timedelta(days=3)) == ["ann", "ben", "cat"]
     assert "user_id" in USER_FEATURES.names
+
+
+def test_an_account_is_another_since_the_shop_first_said_so(frame):
+    changes = [
+        told("old", 4, merged_into="new"),
+        told("old", 9, merged_into="new"),  # said again
+        told("new", 6, merged_into="newest"),
+        told("odd", 5, merged_into="odd"),  # into itself
+        told("ann", 5, region="DE"),
+    ]
+    found = {
+        (row.former_user_id, row.user_id, row.merged_at.astimezone(UTC), row.merged_date)
+        for row in account_aliases(frame(USER_CHANGES, *changes)).collect()
+    }
+
+    assert found == {("old", "new", at(4), date(2021, 6, 4)), ("new", "newest", at(6), date(2021, 6, 6))}
