@@ -3,7 +3,6 @@ features.user_days, features.user_item_days, features.visitor_days, features.vis
 """
 
 from collections.abc import Callable, Mapping
-from datetime import date
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -33,6 +32,7 @@ from shoal.transforms import tiles
 from shoal.transforms.user_features import user_features
 
 _THROUGH = "through_sequence"
+_SILENT_DAYS, _MOST_SILENT_DAYS = 31, 366  # without events before as_of: a shop that rests, and a slip of the pen
 
 
 def build_features(lake: Lake, config: Config, run: Run) -> None:
@@ -42,7 +42,7 @@ def build_features(lake: Lake, config: Config, run: Run) -> None:
         raise ConfigError(f"{lake.location} holds no validated events yet; run ingest and validate first")
     last = max(entered, key=lambda batch: batch.row["sequence"])
     pins = dict(last.row["silver_versions"])
-    _check_as_of(lake.read(EVENTS, pins[EVENTS.name]), run.day)
+    _check_as_of(lake.read(EVENTS, pins[EVENTS.name]), run)
 
     wanted, run.id = run.id, runs.run_id_of(run.day, settings_hash(config), pins)
     if wanted not in (None, run.id):
@@ -65,14 +65,21 @@ def build_features(lake: Lake, config: Config, run: Run) -> None:
     run.rows = lake.read(USER_FEATURES).where(run.slice).count()
 
 
-def _check_as_of(events: DataFrame, as_of: date) -> None:
+def _check_as_of(events: DataFrame, run: Run) -> None:
+    """Refuse a day before all events and one that must be a slip, as later days would only be archived behind it."""
+    as_of = run.day
     span = events.where("NOT is_deleted").agg(F.min("event_date").alias("first"), F.max("event_date").alias("last"))
     first, last = span.first() or (None, None)
-    if first is None or as_of <= first:
+    if first is None or last is None or as_of <= first:
         raise ConfigError(
             f"--as-of {as_of}: nothing is known before that day; events run from {first} to {last}, "
             "and as_of is the first day that must not be seen"
         )
+    silent = (as_of - last).days - 1
+    if silent > _MOST_SILENT_DAYS:
+        raise ConfigError(f"--as-of {as_of}: the last event is of {last}, {silent:,} days before; is that day meant?")
+    if silent > _SILENT_DAYS:
+        run.warn(f"the last event before --as-of {as_of} is of {last}: nothing is known of the {silent} days between")
 
 
 def _people(lake: Lake, config: Config, run: Run) -> People:

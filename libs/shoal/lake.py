@@ -20,6 +20,7 @@ from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from shoal.commits import alone, with_retries
+from shoal.errors import LakeError
 from shoal.frames import few_rows, rows_of, sql_text
 from shoal.tables import Table
 
@@ -56,8 +57,14 @@ class Lake:
     # -- reading -----------------------------------------------------------------------------------------------
 
     def read(self, table: Table, version: int | None = None) -> DataFrame:
-        """Rows of a table as declared, now or at a version; no rows where the table was never written."""
+        """Rows of a table as declared, now or at a version; no rows where the table was never written.
+
+        Raises:
+            LakeError: a version is asked for, and there is no table any more.
+        """
         if not self.exists(table):
+            if version is not None:
+                raise LakeError(f"{table.name}: version {version} was there, and the table has gone; restore it first")
             return few_rows(self.spark, table.schema, [])
         reader = self.spark.read.format("delta")
         if version is not None:

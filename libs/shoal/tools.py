@@ -23,11 +23,12 @@ from shoal.config.feed_files import feed_given
 from shoal.errors import ConfigError, DataError
 from shoal.frames import persisted
 from shoal.lake import Lake
-from shoal.quality.rows import reasons
+from shoal.quality.rows import judged_by, others_of
 from shoal.sources import Feed
 from shoal.sources.listing import find_files
 from shoal.sources.mapping import candidate_events, count_ignored, row_rules
 from shoal.sources.readers import UNREADABLE, check_columns, first_line, raw_rows
+from shoal.tables import Rule
 from shoal.views import open_views
 
 MOST_ROWS = 10_000  # a table that is printed passes through this process
@@ -141,8 +142,10 @@ def checked_feed(lake: Lake, config: Config, name: str, path: str) -> tuple[str,
         with persisted(raw_rows(lake.spark, feed, files, "check")) as raw:
             settled = shop.propose(lake, config.shop, feed, raw).shop
             rows = candidate_events(raw, feed, settled, duplicate_lines=config.validation.duplicate_lines)
-            with persisted(rows.withColumn("reasons", reasons(row_rules(feed, settled)))) as judged:
-                return _feed_report(judged, feed, path, count_ignored(raw, feed))
+            rules = row_rules(feed, settled)
+            with persisted(judged_by(rules, rows)) as judged:
+                report, good = _feed_report(judged, feed, path, count_ignored(raw, feed))
+                return "\n".join([report, *_other_rules(judged, rules)]), good
     except UNREADABLE as error:
         raise DataError(f"{path} cannot be read as {name}: {first_line(error)}") from error
 
@@ -173,11 +176,28 @@ def _feed_report(judged: DataFrame, feed: Feed, path: str, ignored: int) -> tupl
     return "\n".join(report), bad == 0
 
 
+def _other_rules(judged: DataFrame, rules: Sequence[Rule]) -> list[str]:
+    """Of each rule that rejects nothing how many accepted rows break it."""
+    others = others_of(rules)
+    if not others:
+        return []
+    outcomes = [F.when(F.size("reasons") == 0, F.col("outcomes")[place]) for place in range(len(others))]
+    counted = judged.agg(*(F.struct(F.count(each), F.count_if(~each)) for each in outcomes)).first()
+    assert counted is not None, "an aggregate has one row"
+    return [
+        f"{broken:,} of {rows:,} accepted rows break: {rule.name} (policy {rule.policy}; "
+        f"{1.0 if rule.mostly is None else rule.mostly:.3g} of them must keep it)"
+        for rule, (rows, broken) in zip(others, counted, strict=True)
+        if broken
+    ]
+
+
 def _filled_columns(judged: DataFrame, feed: Feed) -> str:
     """Ten mapped rows, without the columns that are empty in all of them."""
     hidden = {
         "raw",
         "reasons",
+        "outcomes",
         "content_hash",
         "batch_id",
         "delivered_at",

@@ -31,7 +31,7 @@ def event(number: int, price: float) -> dict[str, Any]:
     at = f"{DAY + timedelta(days=number % 50)}T10:00:00Z"
     return {
         "event_id": f"e{number}", "event_type": "purchase", "event_time": at, "user_id": f"u{number % 37}",
-        "item_id": f"i{2 * (number % 11)}", "quantity": 1, "unit_price": price, "currency": "EUR",
+        "item_id": f"i{2 * (number % 40)}", "quantity": 1, "unit_price": price, "currency": "EUR",
         "order_id": f"o{number}",
     }  # fmt: skip
 

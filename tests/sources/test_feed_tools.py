@@ -122,6 +122,23 @@ def test_rows_that_are_no_events_are_counted_apart_and_break_no_rule(check, tmp_
     assert of_some.exit_code == of_none.exit_code == 0
 
 
+def test_rules_that_reject_nothing_are_told_and_leave_the_file_good(check, tmp_path):
+    mapping = tmp_path / "clicks.yaml"
+    mapping.write_text("""
+        feed: clicks
+        columns: {event_type: text, event_time: time, item_id: text}
+        events: {event_type: event_type, event_time: event_time, item_id: item_id}
+        rules: {most are views: {condition: event_type = 'view', policy: stop, mostly: 0.8}}
+    """)
+
+    checked = check(write(tmp_path / "some.jsonl", view(1), view(2), view(3, event_type="cart")), "--mapping", mapping)
+
+    assert checked.exit_code == 0
+    assert checked.output.endswith(
+        "\n1 of 3 accepted rows break: most are views (policy stop; 0.8 of them must keep it)\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "content", "code", "said"),
     [

@@ -208,6 +208,8 @@ def refusal(verdicts: Sequence[Verdict]) -> str | None:
             "if these rows are rightly rejected and the others are wanted, raise validate.max_rejected_share "
             "and pass --retry-refused"
         )
+    else:
+        lines.append("if a rule asks too much, mend it and pass --retry-refused")
     return "\n".join(lines)
 
 

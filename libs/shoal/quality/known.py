@@ -175,7 +175,12 @@ def of_lists(lengths: Mapping[str, int]) -> More:
         f"CASE WHEN rank = 1 THEN count(*) OVER ({_OF_A_LIST}) = CASE list_name {wanted} END END",
         policy="warn", mostly=0.9,
     )  # fmt: skip
-    return More([longest, full])
+    columns, expected = {}, []
+    for number, name in enumerate(lengths, start=1):
+        columns[f"of_list_{number}"] = f"CASE WHEN list_name = {sql_text(name)} THEN 1 END"
+        some = {"column": f"of_list_{number}", "min_value": 1}
+        expected.append(Expected(f"the list {name} has rows", "ExpectColumnSumToBeBetween", some))
+    return More([longest, full], expected, columns)
 
 
 def of_probabilities(rates: Mapping[str, float]) -> More:

@@ -185,13 +185,13 @@ def _helpers(table: Table, tolerated: float, extra: Sequence[Rule]) -> Iterator[
 
     every = Labels(table.name, "rows keep every rule", "stop", "critical")
     yield _Helper(IS_ACCEPTED, "size(reasons) = 0", tolerated, every)
-    for number, rule in enumerate(table.rules, start=1):
+    for number, rule in enumerate((rule for rule in table.rules if rule.rejects), start=1):
         yield _Helper(f"rule_{number}", rule.condition, mostly(rule), Labels.of(table, rule))
     for number, rule in enumerate((rule for rule in extra if rule.rejects), start=1):
         # It may speak of raw columns that the table does not have, so its recorded outcome is judged.
         kept = f"NOT array_contains(reasons, {sql_text(rule.name)})"
         yield _Helper(f"extra_{number}", kept, mostly(rule), Labels.of(table, rule))
-    for number, rule in enumerate(others_of(extra), start=1):
+    for number, rule in enumerate(others_of([*table.rules, *extra]), start=1):
         # What was rejected does not come in: it must neither spoil nor save a share.
         kept = f"CASE WHEN size(reasons) = 0 THEN outcomes[{number - 1}] END"
         yield _Helper(f"other_{number}", kept, _share(rule), Labels.of(table, rule))
