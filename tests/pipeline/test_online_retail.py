@@ -1,5 +1,6 @@
 """Online Retail, whole: counts that the literature and plain SQL know."""
 
+from collections import defaultdict
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -19,6 +20,7 @@ from shoal.tables import (
     RECOMMENDATIONS,
     REJECTED_EVENTS,
     RELEASES,
+    RETURN_LINKS,
     RUNS,
     USER_FEATURES,
 )
@@ -122,6 +124,39 @@ def test_money_per_customer_agrees_with_plain_sql(retail, lines):
     assert {tuple(row) for row in rows} == {(u.removesuffix(".0"), n, s, r) for u, n, s, r in oracle}
     (customer,) = retail.read(USER_FEATURES, "user_id = '12346'").collect()
     assert (customer.spend, customer.net_spend) == (Decimal("77183.600000"), Decimal("0.000000"))
+
+
+def test_returns_take_back_the_customers_latest_purchases(retail):
+    """Cancelling invoices name no purchase: a customer's returns take from the top of what lies there of the item.
+
+    1,335 of the 8,905 find nothing: 948 are of items that the customer never bought in these months, 358 of items
+    bought only later.
+    """
+    lines = retail.read(EVENTS, "event_type IN ('purchase', 'return') AND user_id IS NOT NULL").selectExpr(
+        "event_id", "user_id", "item_id", "event_type = 'return' AS is_return", "quantity", "event_time"
+    ).toPandas()  # fmt: skip
+    stacks, expected = defaultdict(list), []
+    for line in lines.sort_values(["event_time", "is_return", "event_id"]).itertuples():
+        stack, wanted = stacks[line.user_id, line.item_id], line.quantity
+        if not line.is_return:
+            stack.append([line.event_id, line.quantity])
+            continue
+        while wanted and stack:
+            taken = min(wanted, stack[-1][1])
+            expected.append((line.event_id, stack[-1][0], taken, "latest"))
+            wanted, stack[-1][1] = wanted - taken, stack[-1][1] - taken
+            if not stack[-1][1]:
+                stack.pop()
+    links = retail.read(RETURN_LINKS).select("return_event_id", "purchase_event_id", "pieces", "how")
+
+    assert sorted(map(tuple, links.collect())) == sorted(expected)
+    assert len({link[0] for link in expected}) == 8_905 - 1_335
+    of_12346 = links.join(
+        retail.read(EVENTS, "user_id = '12346' AND event_type = 'return'").selectExpr("event_id AS return_event_id"),
+        on="return_event_id",
+        how="inner",
+    )
+    assert [row.pieces for row in of_12346.collect()] == [74_215]
 
 
 def test_the_shop_day_is_londons(retail):

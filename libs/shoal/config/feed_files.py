@@ -11,6 +11,7 @@ from shoal.config.reading import file_layer
 from shoal.errors import ConfigError, bulleted
 from shoal.sources import FEEDS, Feed, feed_named
 from shoal.sources.declared import FeedFile, declared_feed, problems
+from shoal.sources.target import TARGETS
 
 _MOST_PROBLEMS = 40
 
@@ -38,6 +39,9 @@ def declared_in(path: Path) -> Feed:
         except ValidationError as error:
             told = problems_of(error, layer.tree, layer.texts.get, FeedFile)
             found = [f"{dotted(at)}: {text}" if at else text for at, text in told]
+            of = layer.tree.get("of", "events")
+            if of in [*TARGETS] and of not in layer.tree:  # which key holds the mapping hangs on another
+                found.append(f"{of}: is missing")
     if spec is not None:
         found = [*problems(spec)]
         if spec.feed in FEEDS:
