@@ -4,8 +4,8 @@ silver.identities, silver.account_aliases, silver.return_links,
 silver.item_changes, silver.user_changes, silver.category_changes, silver.categories
 """
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 
 from pyspark.sql import functions as F
 
@@ -14,13 +14,13 @@ from shoal.batches import Batch, Claim
 from shoal.cli import run_job
 from shoal.config import Config
 from shoal.config.feed_files import feed_given
-from shoal.errors import GateError
-from shoal.lake import Lake
+from shoal.errors import GateError, LakeError
+from shoal.lake import WHEN_GONE, Lake
 from shoal.quality import gate
 from shoal.quality.rows import judged_by
 from shoal.runs import Replay, Run
 from shoal.sources.mapping import candidate_events, count_ignored
-from shoal.sources.readers import OF_A_VALUE, cannot_carry_out
+from shoal.sources.readers import OF_A_VALUE, UNREADABLE, cannot_carry_out, first_line
 from shoal.transforms import contest
 from shoal.verdicts import on_record
 
@@ -51,14 +51,29 @@ def _enter_all(lake: Lake, config: Config, run: Run) -> tuple[int, list[str]]:
     while claim := batches.claim_next(lake):
         claims += 1
         of_batch = lake.stamped(batch_id=claim.batch.batch_id)
-        if claim.batch.replay_reasons is not None:
-            said, message = "could not be replayed", replays.carry_out(of_batch, config, run, claim)
-        else:
-            run.rows = (run.rows or 0) + claim.batch.rows_in
-            said, message = "was refused", _enter(of_batch, config, run, claim)
+        with _lake_is_whole(lake):
+            if claim.batch.replay_reasons is not None:
+                said, message = "could not be replayed", replays.carry_out(of_batch, config, run, claim)
+            else:
+                run.rows = (run.rows or 0) + claim.batch.rows_in
+                said, message = "was refused", _enter(of_batch, config, run, claim)
         if message:
             refused.append(f"batch {claim.batch.batch_id} {said}: {message}")
     return claims, refused
+
+
+@contextmanager
+def _lake_is_whole(lake: Lake) -> Iterator[None]:
+    """Tell of a file that the lake has lost as a fault of the lake: neither a feed nor another try can mend it."""
+    try:
+        yield
+    except UNREADABLE as error:
+        if "FILE_NOT_EXIST" not in str(error):
+            raise
+        raise LakeError(
+            f"the lake {lake.location} lacks a file of a version that a batch which was begun has to go on from: "
+            f"{first_line(error)}; {WHEN_GONE}"
+        ) from error
 
 
 def _ask_replay(lake: Lake, run: Run, replay: Replay) -> None:

@@ -221,6 +221,13 @@ def test_a_version_older_than_the_schema_has_nulls_where_columns_were_added(lake
         lake.read(required, before)
 
 
+def test_a_version_that_is_gone_is_a_fault_of_the_lake(lake):
+    lake.append(VISITS, lake.frame(VISITS, [{"visit_id": "v1", "day": MONDAY, "pages": 1}]), once="a")
+
+    with pytest.raises(LakeError, match=r"silver\.visits in .* at version 99.*VACUUM.*backup"):
+        lake.read(VISITS, 99)
+
+
 def test_the_last_stamp_of_a_key_is_found_behind_other_commits(lake):
     lake.replace(VISITS, visits(lake, ("a", MONDAY, 1)), where=None, stamp={"through": "7"})
     lake.append(VISITS, visits(lake, ("b", MONDAY, 1)), once="1")

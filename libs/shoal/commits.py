@@ -10,7 +10,7 @@ from pathlib import Path
 
 from delta import exceptions as conflicts
 
-from shoal.errors import RaceError
+from shoal.errors import LakeError, RaceError
 
 log = logging.getLogger(__name__)
 
@@ -24,10 +24,17 @@ def alone(root: str, table: str) -> Iterator[None]:
 
     There, Delta looks whether a version exists and then renames, and a rename replaces: of two processes
     that do so in the same instant one would lose its commit and never know. A killed process holds no lock.
+
+    Raises:
+        LakeError: the folder cannot be written to.
     """
     folder = Path(root) / "_locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / table).open("w") as lock:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = (folder / table).open("w")
+    except OSError as error:
+        raise LakeError(f"the lake {root} cannot be written: {error.filename}: {error.strerror}") from error
+    with held as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC
 from typing import Any, cast
 
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructField, StructType
@@ -17,6 +18,7 @@ def few_rows(spark: SparkSession, schema: StructType | str, rows: Iterable[Seque
     """A few rows of the driver as a DataFrame.
 
     By way of Arrow they become a part of the plan: Spark knows how few they are, and a query of them needs no job.
+    A time without a zone is one of this process's zone, as those are that ``collect`` gives.
     """
     known = schema if isinstance(schema, StructType) else cast(StructType, StructType.fromDDL(schema))
     typed = to_arrow_schema(known)
@@ -26,9 +28,23 @@ def few_rows(spark: SparkSession, schema: StructType | str, rows: Iterable[Seque
 
 
 def _array(values: Sequence[Any], of_type: pa.DataType) -> pa.Array:
-    if pa.types.is_map(of_type):  # which Arrow takes as pairs
-        values = [None if value is None else [*value.items()] for value in values]
-    return pa.array(values, of_type)
+    return pa.array([_for_arrow(value, of_type) for value in values], of_type)
+
+
+def _for_arrow(value: Any, of_type: pa.DataType) -> Any:
+    """A value as Arrow takes it: a map as pairs, and a time with its zone, as Arrow takes any other for UTC."""
+    if value is None:
+        return None
+    if pa.types.is_timestamp(of_type) and of_type.tz is not None:
+        return value.astimezone(UTC)
+    if pa.types.is_map(of_type):
+        return [(key, _for_arrow(held, of_type.item_type)) for key, held in value.items()]
+    if pa.types.is_list(of_type):
+        return [_for_arrow(held, of_type.value_type) for held in value]
+    if pa.types.is_struct(of_type):
+        held = value.asDict() if isinstance(value, Row) else value
+        return {field.name: _for_arrow(held.get(field.name), field.type) for field in of_type}
+    return value
 
 
 def rows_of(spark: SparkSession, table: Table, rows: Iterable[Mapping[str, Any]]) -> DataFrame:

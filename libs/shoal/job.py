@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import logging
 import os
+import re
 import tempfile
 import time
 import uuid
@@ -24,6 +25,7 @@ from shoal.progress import LogFormat, Progress
 from shoal.runs import Replay, Run, code_version, record_run
 from shoal.session import build_session
 from shoal.sources import FEEDS
+from shoal.sources.readers import UNREADABLE, first_line
 from shoal.stages import Stage
 from shoal.tables import ALL, LAKE, SCHEMA_VERSION
 
@@ -127,17 +129,36 @@ def _record(lake: Lake, config: Config, run: Run, seconds: float, error: str | N
 @contextlib.contextmanager
 def opened_lake(config: Config, name: str, arguments: Arguments, progress: Progress) -> Iterator[Lake]:
     """A session and the lake in it; checkpoints of iterative fits are removed afterwards."""
-    if os.path.isfile(config.lake):
-        raise ConfigError(f"the lake {config.lake} is a file; name a folder, or catalog:NAME")
+    _check_place(config.lake)
     quiet = not arguments.verbose
     with progress.working(name, "starting Spark"):
         spark = build_session(name, config.spark, quiet=quiet)
     lake = Lake(spark, config.lake)
     try:
+        _require_reachable(lake)
         with _checkpoints(lake):
             yield lake
     finally:
         spark.stop()
+
+
+def _check_place(location: str) -> None:
+    """Refuse what can be seen to be no place for a lake."""
+    if location.startswith("catalog:"):
+        if not re.fullmatch(r"catalog:([A-Za-z_]\w*[.])?[A-Za-z_]\w*", location, re.ASCII):
+            raise ConfigError(f"{location} is no name of a lake; name it catalog:SHOP or catalog:CATALOG.SHOP")
+        return
+    for place in (Path(location), *Path(location).parents):
+        if place.is_file():
+            raise ConfigError(f"the lake {location} cannot be there: {place} is a file; name a folder, or catalog:NAME")
+
+
+def _require_reachable(lake: Lake) -> None:
+    """Refuse a lake whose store cannot be asked whether it is there."""
+    try:
+        lake.exists(LAKE)
+    except UNREADABLE as error:
+        raise ConfigError(f"the lake {lake.location} cannot be reached: {first_line(error)}") from error
 
 
 @contextlib.contextmanager
@@ -179,7 +200,9 @@ def _check_arguments(stages: Sequence[Stage], arguments: Arguments, config: Conf
                 problems.append(f"--feed: {other} and {given} both declare the feed {feed.name}, each in its own way")
         except ConfigError as error:
             problems.append(f"--feed: {error}")
-        if not any(sign in path for sign in "*?[{:") and not os.path.exists(path):
+        if not path.strip():
+            problems.append("--input: is empty; name a file, a glob or a folder")
+        elif not any(sign in path for sign in "*?[{:") and not os.path.exists(path):
             problems.append(f"--input: {path} does not exist")
     for mapping in arguments.replay.mappings if arguments.replay else ():
         try:

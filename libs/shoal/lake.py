@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from delta.tables import DeltaTable
+from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
@@ -34,6 +35,7 @@ _PROPERTIES = {
 _TXN = "spark.databricks.delta.write"  # settings under which a MERGE is done once
 _SIGNATURE = "spark.databricks.delta.commitInfo.userMetadata"
 _LAST = "spark.databricks.delta.lastCommitVersionInSession"  # Delta writes the version of its last commit there
+WHEN_GONE = "VACUUM, or Delta's clean-up of its log, has removed it: bring it back from a backup, or make a new lake"
 _ROWS_PER_FILE = 2_000_000  # one changed day rewrites the files that hold it: keep them small enough
 
 
@@ -60,16 +62,23 @@ class Lake:
         """Rows of a table as declared, now or at a version; no rows where the table was never written.
 
         Raises:
-            LakeError: a version is asked for, and there is no table any more.
+            LakeError: the version cannot be read any more.
         """
         if not self.exists(table):
             if version is not None:
-                raise LakeError(f"{table.name}: version {version} was there, and the table has gone; restore it first")
+                raise LakeError(
+                    f"{table.name}: version {version} was there, and the table has gone; bring it back from a backup"
+                )
             return few_rows(self.spark, table.schema, [])
         reader = self.spark.read.format("delta")
         if version is not None:
             reader = reader.option("versionAsOf", version)
-        rows = reader.table(self.name_of(table)) if self.is_in_catalog else reader.load(self.path_of(table))
+        try:
+            rows = reader.table(self.name_of(table)) if self.is_in_catalog else reader.load(self.path_of(table))
+        except AnalysisException as error:
+            if version is None:
+                raise
+            raise self._gone(table, version, error) from error
         if version is not None:  # it may be older than the schema
             there = {*rows.columns}
             added = [c for c in table.columns if c.name not in there and not c.required]
@@ -335,6 +344,13 @@ class Lake:
         return self.location.startswith("catalog:")
 
     # -- within ------------------------------------------------------------------------------------------------
+
+    def _gone(self, table: Table, version: int, error: Exception) -> LakeError:
+        said = str(error).split("SQLSTATE")[0].strip().splitlines()[0][:200]
+        return LakeError(
+            f"{table.name} in {self.location} cannot be read any more as it was at version {version}, from which "
+            f"what was begun has to go on: {said}; {WHEN_GONE}"
+        )
 
     def _stamped(self, stamp: Mapping[str, str] | None) -> "Lake":
         return replace(self, stamp={**self.stamp, **(stamp or {})})

@@ -1,8 +1,10 @@
 """Bad input gets one clear error and its exit code, and changes nothing that is published."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from published import published
@@ -193,6 +195,31 @@ def test_a_fault_of_the_machinery_leaves_the_batch_planned(shelf, deliver, monke
 
     shelf.run(("shoal", path), until="ingest")
     assert [batch.state for batch in shelf.read(BATCHES).collect()] == ["ingested"]
+
+
+@pytest.mark.long
+def test_silver_that_was_vacuumed_under_a_batch_refuses_and_ends_nothing(shelf, deliver, tmp_path):
+    """A batch dies once it has replaced an event; then the version it is judged against is removed."""
+    shelf.run(("shoal", deliver("a.jsonl", *(event(n) for n in range(5)))), until="validate")
+    mended = event(1, unit_price=7, updated_at="2025-03-25T10:00:00Z")
+    stopped_after("merge silver.events", shelf, ("shoal", deliver("b.jsonl", mended, event(9))), until="validate")
+    events, spark = shelf.lake.path_of(EVENTS), shelf.lake.spark
+    shutil.copytree(events, tmp_path / "backup")
+    spark.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
+    spark.sql(f"VACUUM delta.`{events}` RETAIN 0 HOURS").collect()
+    spark.conf.unset("spark.databricks.delta.retentionDurationCheck.enabled")
+
+    said = refused(shelf, code=2, first="validate", until="validate")
+
+    assert "VACUUM" in said
+    assert f"{events}/event_date=" in said
+    book = shelf.read(BATCHES).orderBy("planned_at").collect()
+    assert [(batch.state, batch.message) for batch in book] == [("validated", None), ("ingested", None)]
+
+    shutil.copytree(tmp_path / "backup", events, dirs_exist_ok=True)
+    shelf.run(first="validate", until="validate")
+    assert sorted(e.unit_price for e in shelf.read(EVENTS).collect()) == [7, *[Decimal("9.5")] * 5]
+    assert {batch.state for batch in shelf.read(BATCHES).collect()} == {"validated"}
 
 
 def test_a_glob_without_a_match(shelf, tmp_path):

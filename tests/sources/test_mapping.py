@@ -126,6 +126,17 @@ def test_the_feeds_own_id_wins_and_the_rest_is_told_apart_by_the_natural_key(fra
     assert all(len(event_id) == 32 for event_id in found[2:])  # 128 bits in hex
 
 
+def test_signs_that_ids_are_made_with_part_and_merge_nobody(frame, judge):
+    """U+001F stands between the parts of a natural key, U+0000 for one that is null."""
+    rows = [
+        event(user_id="7\x1f8", visitor_id="9"), event(user_id="7", visitor_id="8\x1f9"), event(user_id="7\x1f8\x1f9"),
+        event(user_id="\x00"), event(),
+    ]  # fmt: skip
+    found = [e.event_id for e in judge(frame(SHOAL.table, *rows), SHOAL).select("event_id").collect()]
+
+    assert len(set(found)) == len(rows)
+
+
 def test_without_order_ids_what_one_person_bought_at_one_moment_is_one_order(frame, judge):
     bought = {"event_type": "purchase", "user_id": "7"}
     rows = [
@@ -238,7 +249,7 @@ def test_a_time_that_no_calendar_holds_rejects_its_row_and_no_other(frame, judge
     assert [c.event_date for c in of_clicks] == [date(2015, 6, 2), None, None, None]
     no_time, unset = "event_time is a time", "event_time is set"
     assert [set(e.reasons) for e in of_events] == [
-        set(), {unset, no_time}, {unset}, {unset, no_time}, {unset, no_time}, {unset},
+        set(), {unset, no_time}, {unset, no_time}, {unset, no_time}, {unset, no_time}, {unset},
     ]  # fmt: skip
 
 

@@ -1,6 +1,8 @@
 """The command line: jobs by their stage names, and tools."""
 
+import os
 import sys
+import time
 from collections.abc import Sequence
 
 from shoal.cli import jobs, tools  # noqa: F401 - they hang their commands on the root
@@ -16,4 +18,7 @@ def run_job(name: str) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The console script ``shoal``."""
+    # Spark gives times to Python in the process's zone: here every time is UTC, also those that are shown.
+    os.environ["TZ"] = "UTC"
+    time.tzset()
     shoal_command.main(args=None if argv is None else [*argv], prog_name="shoal")

@@ -27,6 +27,8 @@ _WANTED = {
     "literal_error": "{expected}",
     "string_type": "text",
     "string_too_short": "text that is not empty",
+    "string_too_long": "at most {max_length} signs long",
+    "string_unicode": "text without half characters",
     "tuple_type": "a list",
     "too_short": "at least {min_length} long",
     "too_long": "at most {max_length} long",

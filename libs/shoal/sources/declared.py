@@ -5,6 +5,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, Any, Literal
@@ -25,17 +26,21 @@ from shoal.sources.feed import Feed, Form, RawColumn, time_of
 from shoal.sources.nested import contradictions
 from shoal.sources.shoal import consents_are_read, consents_of, is_said
 from shoal.sources.target import GIVEN, TARGETS, Subject
-from shoal.tables import Policy, Rule, Severity, bronze
-from shoal.tables.vocabulary import EVENT_TYPES
+from shoal.tables import Column, Policy, Rule, Severity, bronze
 
 # An id is declared apart from the other columns.
-MAPPED: dict[Subject, dict[str, DataType]] = {
-    of: {column.name: column.type for column in target.table.columns if column.name not in GIVEN}
+_COLUMNS: dict[Subject, dict[str, Column]] = {
+    of: {column.name: column for column in target.table.columns if column.name not in GIVEN}
     for of, target in TARGETS.items()
+}
+MAPPED: dict[Subject, dict[str, DataType]] = {
+    of: {name: column.type for name, column in columns.items()} for of, columns in _COLUMNS.items()
 }
 _TAKEN = {*bronze("any", []).names, "raw", "_id", "_metadata"}
 _NAME = "^[a-z][a-z0-9_]*$"
 _COLUMN = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+_CURRENCY = re.compile("[A-Z]{3}")
+_LONGEST_NAME = 100  # it names a folder, and begins the ids of batches
 # The same rows must make the same events tomorrow.
 _OF_THE_MOMENT = re.compile(
     r"\b(current_timestamp|current_date|current_time|localtimestamp|curdate|now(?=\s*\()|unix_timestamp(?=\s*\(\s*\))|"
@@ -105,7 +110,7 @@ def _shorthand(key: str) -> Any:
 class FeedFile(_Part):
     """A feed as a shop writes it down."""
 
-    feed: str = Field(pattern=_NAME, description="its name, which names its bronze table too")
+    feed: str = Field(pattern=_NAME, max_length=_LONGEST_NAME, description="its name, which names its bronze table too")
     doc: str = Field("", description="what it brings")
     of: Subject = Field("events", description="what it tells of: events, items, users or categories")
     header: bool = Field(True, description="false: a CSV begins with a row, its columns in the order below")
@@ -165,6 +170,9 @@ def problems(spec: FeedFile) -> Iterator[str]:
     for name in spec.natural_key or ():
         if name not in spec.columns:
             yield f"natural_key: {name} is no column; there are {', '.join(spec.columns)}"
+    for name, count in Counter(spec.natural_key or ()).items():
+        if count > 1:
+            yield f"natural_key: {name} is named twice"
     for name in TARGETS[spec.of].needed:
         if name not in spec.mapping:
             yield f"{spec.of}.{name}: is missing; every {TARGETS[spec.of].row} needs it"
@@ -186,6 +194,8 @@ def problems(spec: FeedFile) -> Iterator[str]:
             if name.lower() == "currency":
                 yield f"columns.{name}: says the currency of {priced[0]}, and nothing reads it; add {spec.of}.currency"
     for name in spec.rules:
+        if not name.strip():
+            yield "rules: a rule needs a name, by which people know why a row was rejected"
         if name in {rule.name for rule in TARGETS[spec.of].table.row_rules}:
             yield f"rules.{name}: every feed has a rule of that name; choose another"
 
@@ -209,11 +219,16 @@ def _problems_of(name: str, part: EventPart, spec: FeedFile) -> Iterator[str]:
         yield f"{at}.value: {json.dumps(part.value)} is no {mapped[name].simpleString()}"
     if part.values and isinstance(mapped[name], MapType):
         yield f"{at}.values: a value cannot become consents; use sql, such as map('profiling', agreed = 'yes')"
-    if name == "event_type":
-        made = [*(part.values or {}).values(), part.otherwise, part.value if isinstance(part.value, str) else None]
-        for value in made:
-            if value is not None and value not in EVENT_TYPES:
-                yield f"{at}: {value} is no event type; there are {', '.join(EVENT_TYPES)}"
+    column = _COLUMNS[spec.of][name]
+    made = [*(part.values or {}).values(), part.otherwise, part.value if isinstance(part.value, str) else None]
+    for value in made:
+        if value is not None and column.allowed is not None and value not in column.allowed:
+            yield f"{at}: {value} is no {name.replace('_', ' ')}; there are {', '.join(column.allowed)}"
+        if value is not None and name == "currency" and not _CURRENCY.fullmatch(value):
+            yield f"{at}: {value} is no currency; write it like EUR"
+    is_number = isinstance(part.value, int | float) and not isinstance(part.value, bool)
+    if is_number and column.low is not None and float(part.value or 0) < column.low:
+        yield f"{at}.value: {json.dumps(part.value)} breaks {name} >= {column.low:g}"
     yield from of_the_moment(at, part.sql or "")
 
 
@@ -265,11 +280,11 @@ def declared_feed(spec: FeedFile) -> Feed:
         currency=spec.currency,
         event_id=None if spec.event_id is None else f"nullif(trim(try_cast(({spec.event_id}) AS STRING)), '')",
         rules=(
+            *_fitting(spec),
             *(
                 Rule(name, rule.condition, rule.policy, rule.severity, rule.mostly, rule.owner, rule.reason)
                 for name, rule in spec.rules.items()
             ),
-            *_nothing_lost(spec),
         ),
         has_header=spec.header,
         separator=spec.separator,
@@ -281,14 +296,31 @@ def declared_feed(spec: FeedFile) -> Feed:
     )
 
 
-def _nothing_lost(spec: FeedFile) -> Iterator[Rule]:
-    """Of changes: what a column says and nobody can read must not count as not said."""
-    for name, part in spec.mapping.items() if spec.of != "events" else ():
+def _fitting(spec: FeedFile) -> Iterator[Rule]:
+    """That no value of a column is lost because its place in the row cannot hold it.
+
+    A value that does not have its column's own form is told by the rule of that form.
+    """
+    for name, part in spec.mapping.items():
+        if part.source is None:
+            continue
+        raw, form = f"raw.`{part.source}`", spec.columns[part.source].form
+        kind = {"integer": "BIGINT", "decimal": "DECIMAL(18, 6)"}.get(form)
+        is_told = f"try_cast({raw} AS {kind}) IS NULL" if kind else "false"
         match MAPPED[spec.of][name]:
-            case BooleanType() if part.source and "otherwise" not in part.model_fields_set:
-                yield is_said(name, f"raw.`{part.source}`")
-            case MapType() if part.source:
-                yield from consents_are_read(f"raw.`{part.source}`")
+            case MapType():
+                yield from consents_are_read(raw)
+            case _ if "otherwise" in part.model_fields_set:
+                continue
+            case BooleanType() if spec.of != "events":  # null would count as not said
+                yield is_said(name, raw)
+            case BooleanType() as of_type:  # null would read as false
+                made = f"{raw} IS NULL OR ({_expression(part, of_type, raw)}) IS NOT NULL"
+                yield Rule(f"{part.source} is true or false", made)
+            case NumericType():
+                yield Rule(f"{part.source} fits {name}", f"{name} IS NOT NULL OR {raw} IS NULL OR {is_told}")
+            case _:
+                continue
 
 
 def feed_of(definition: str) -> Feed:
@@ -296,15 +328,15 @@ def feed_of(definition: str) -> Feed:
     return replace(declared_feed(FeedFile.model_validate_json(definition)), definition=definition)
 
 
-def _expression(part: EventPart, of_type: DataType) -> str:
-    """SQL over the raw columns."""
+def _expression(part: EventPart, of_type: DataType, column: str | None = None) -> str:
+    """SQL over the raw columns; ``column`` is how it names the one that the part speaks of."""
     kind = of_type.simpleString()
     if part.sql is not None:
         # A consent that is neither true nor false refuses its batch: it must not get lost.
         return f"{'CAST' if isinstance(of_type, MapType) else 'try_cast'}(({part.sql}) AS {kind})"
     if part.source is None:
         return f"CAST({_literal(part.value)} AS {kind})"
-    column = f"`{part.source}`"
+    column = column or f"`{part.source}`"
     if part.values is not None:
         cases = " ".join(f"WHEN {_literal(old)} THEN {_literal(new)}" for old, new in part.values.items())
         other = f"trim({column})" if "otherwise" not in part.model_fields_set else _literal(part.otherwise)

@@ -11,6 +11,7 @@ from shoal.tables import Rule, Table, bronze
 Form = Literal["text", "integer", "decimal", "time"]
 WHOLE_ORDER = "WHOLE ORDER"  # the item of a return that names none, but the order
 NO_TEXT = "\ufffd"  # what stands where bytes are no UTF-8
+FIRST_YEAR, LAST_YEAR = 2, 9998  # Python holds the years 1 to 9999; a year is left at either end for zones
 ISO_DATE = "^[0-9]{4}-"  # how a time must begin: Spark would read a bare clock as one of today
 
 
@@ -125,7 +126,7 @@ def _form_rules(column: RawColumn) -> list[Rule]:
             return [
                 Rule(
                     f"{column.name} is a time",
-                    f"{value} IS NULL OR {time_of(value)} IS NOT NULL",
+                    f"{value} IS NULL OR coalesce(year({time_of(value)}) BETWEEN {FIRST_YEAR} AND {LAST_YEAR}, false)",
                 )
             ]
         case "text":

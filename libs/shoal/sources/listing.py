@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from shoal.errors import ConfigError, DataError, bulleted
@@ -89,9 +90,9 @@ def find_files(spark: SparkSession, path: str, known: Known | None = None) -> li
             _delta_table(spark, entry.path) if entry.is_folder else _source_file(spark, fs, entry, known or {})
             for entry in entries
         ]
-    except Py4JJavaError as error:
-        said = str(error.java_exception.toString()).splitlines()[0]
-        raise DataError(f"input {path} cannot be read: {said}") from error
+    except (PySparkException, Py4JJavaError) as error:
+        told = error.java_exception.toString() if isinstance(error, Py4JJavaError) else error
+        raise DataError(f"input {path} cannot be read: {str(told).strip().splitlines()[0]}") from error
     if not any(files):
         raise ConfigError(f"input {path} does not exist any more")
     return [file for file in files if file]

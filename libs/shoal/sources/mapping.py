@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import MapType, TimestampType
 
-from shoal.sources.feed import NO_TEXT, Feed
+from shoal.sources.feed import FIRST_YEAR, LAST_YEAR, NO_TEXT, Feed
 from shoal.sources.target import GIVEN, Target
 from shoal.tables import Column as Declared
 from shoal.tables import Rule
@@ -151,8 +151,7 @@ def _mapped(feed: Feed, shop: Shop, column: Declared) -> Column:
         return F.lit(None).cast(column.type).alias(column.name)
     value = F.expr(filled(feed.mapping[column.name], feed, shop)).cast(column.type)
     if isinstance(column.type, TimestampType):
-        # Python holds the years 1 to 9999; a year is left at either end for zones.
-        value = F.when(F.year(value).between(2, 9998), value)
+        value = F.when(F.year(value).between(FIRST_YEAR, LAST_YEAR), value)
     if isinstance(column.type, MapType):
         value = F.map_filter(value, lambda _, said: said.isNotNull())  # as everywhere, null is not said
     return value.alias(column.name)
@@ -185,8 +184,11 @@ def _event_id(feed: Feed, shop: Shop, duplicate_lines: Literal["keep", "drop"]) 
 
 
 def _key(feed: Feed) -> list[Column]:
-    """The raw columns of the natural key; null is a value too."""
-    return [F.coalesce(F.col(f"`{name}`"), F.lit("\x00")) for name in feed.natural_key]
+    """The raw columns of the natural key, as texts to be put in a row; null is a value too."""
+    parts = [F.col(f"`{name}`") for name in feed.natural_key]
+    # Where a value has the sign between them in it, or the one for null, where each begins and ends must be told too.
+    clear = F.when(F.concat_ws("", *parts).rlike(f"[\\x00{_SEPARATOR}]"), F.to_json(F.struct(*parts)))
+    return [*(F.coalesce(part, F.lit("\x00")) for part in parts), *([clear] if parts else [])]
 
 
 def _order_id() -> Column:

@@ -47,6 +47,9 @@ OF_A_VALUE = (
 _TEXT_MAP = "map<string,string>"
 _EXTRA = RawColumn("", "text", "a column that the feed does not declare")
 _ZSTD = " (Spark reads zstd from 4.1 on, older ones where Hadoop's native library has it; else take gzip)"
+_NANOS = "; Spark knows no nanoseconds: write times in microseconds"
+_MOST_COLUMNS = 2000  # of CSV, Parquet and Delta: with many more, Spark plans for hours
+_MOST_LINES = 500  # of one quoted text
 _HEADER_LINES = 1000  # JSON lines that are read to learn which columns there are
 
 
@@ -69,10 +72,13 @@ def check_columns(
         try:
             columns[file.path] = _columns_of(spark, feed, file)
         except (*UNREADABLE, ValueError) as error:
-            hint = _ZSTD if file.path.lower().endswith(".zst") else ""
+            hint = _ZSTD if file.path.lower().endswith(".zst") else _NANOS if "NANOS" in str(error) else ""
             problems.append(f"{file.path}: cannot be read as {file.format}: {first_line(error)}{hint}")
             continue
         found = [*columns[file.path]]
+        if len(found) > _MOST_COLUMNS and file.format != "json":
+            problems.append(f"{file.path}: has {len(found):,} columns; at most {_MOST_COLUMNS:,} can be read")
+            continue
         missing = _missing(feed, found)
         taken = [name for name in found if _is_taken(name)] if file.format != "json" else []
         if taken:
@@ -151,18 +157,31 @@ def _csv_rows(spark: SparkSession, feed: Feed, paths: list[str]) -> DataFrame:
         .csv([_literal(path) for path in paths])
     )
     numbered, line = _numbered(lines, first=2 if feed.has_header else 1)  # the header is line 1
-    extra = _undeclared(feed, lines, header)
-    return _as_bronze(feed, numbered, extra, F.col("_shoal_malformed"), _plain_path("_shoal_block.file_path"), line)
+    extra, malformed = _undeclared(feed, lines, header), F.col("_shoal_malformed")
+    if feed.multi_line:
+        malformed = F.coalesce(_endless(header, line), malformed)
+    return _as_bronze(feed, numbered, extra, malformed, _plain_path("_shoal_block.file_path"), line)
+
+
+def _endless(header: Sequence[str], line: Column) -> Column:
+    """Fails where a row spans so many lines that a quote in it has no end, and the rest of the file is one value.
+
+    Null otherwise.
+    """
+    text = F.coalesce("_shoal_malformed", F.concat_ws("", *(_column(name) for name in header)))
+    breaks = F.length(text) - F.length(F.translate(text, "\n", ""))
+    said = F.concat(
+        F.lit("[MALFORMED_CSV] row "), line.cast("string"), F.lit(" of "), _plain_path("_shoal_block.file_path"),
+        F.lit(" begins a text of "), breaks.cast("string"), F.lit(" lines: a quote has no end"),
+    )  # fmt: skip
+    return F.when(breaks > _MOST_LINES, F.raise_error(said).cast("string"))
 
 
 def _json_rows(spark: SparkSession, feed: Feed, paths: list[str]) -> DataFrame:
     numbered, line = _numbered(spark.read.text([_literal(path) for path in paths]), first=1)
-    rows = (
-        numbered.withColumn("_shoal_position", line)
-        .where(F.trim("value") != "")
-        .withColumn("_shoal_row", F.from_json("value", _TEXT_MAP))
-        .withColumn("_shoal_malformed", F.when(F.col("_shoal_row").isNull(), F.col("value")))
-    )
+    lines = numbered.withColumn("_shoal_position", line).where(F.trim("value") != "")
+    malformed = F.when(F.col("_shoal_row").isNull(), F.col("value"))
+    rows = _with_objects(lines).withColumn("_shoal_malformed", malformed)
     # Every line may have other keys: they stay in the map, where they meet no name of ours.
     known = [column.file_name for column in feed.columns]
     named = rows.select(
@@ -177,6 +196,20 @@ def _json_rows(spark: SparkSession, feed: Feed, paths: list[str]) -> DataFrame:
     return _as_bronze(
         feed, named, extra, F.col("_shoal_malformed"), _plain_path("_shoal_block.file_path"), F.col("_shoal_position")
     )
+
+
+def _with_objects(lines: DataFrame) -> DataFrame:
+    """Lines of JSON and, as ``_shoal_row``, the object each is; null where it is none, several, or has a name twice.
+
+    Read by itself a line would be its first object, and what follows would be lost. Some exports write an array, one
+    element a line and a comma after it.
+    """
+    line = F.btrim("value", F.lit(" ,\t"))
+    objects = F.from_json(F.concat(F.lit("["), line, F.lit("]")), f"array<{_TEXT_MAP}>")
+    first, names = F.get("_shoal_objects", F.lit(0)), F.map_keys(F.get("_shoal_objects", F.lit(0)))
+    is_one = (F.size("_shoal_objects") == 1) & (F.size(F.array_distinct(names)) == F.size(names))
+    parsed = lines.withColumn("_shoal_objects", objects)  # by itself, so that a line is read once
+    return parsed.withColumn("_shoal_row", F.when(is_one, first)).drop("_shoal_objects")
 
 
 def _parquet_rows(spark: SparkSession, feed: Feed, paths: list[str]) -> DataFrame:
@@ -295,7 +328,7 @@ def _columns_of(spark: SparkSession, feed: Feed, file: SourceFile) -> Columns:
             return _typed(_delta_table(spark, file.path))
         case _:
             lines = spark.read.text(_literal(file.path)).where(F.trim("value") != "").limit(_HEADER_LINES)
-            keys = lines.select(F.explode(F.map_keys(F.from_json("value", _TEXT_MAP))).alias("key"))
+            keys = _with_objects(lines).select(F.explode(F.map_keys("_shoal_row")).alias("key"))
             names = sorted(row["key"] for row in keys.distinct().collect())
             if not names:
                 raise ValueError(f"none of its first {_HEADER_LINES:,} lines is a JSON object")

@@ -111,7 +111,12 @@ SHOAL = Feed(
     time_zone="UTC",
     currency=None,
     event_id="nullif(trim(event_id), '')",
-    rules=(fits("quantity", "raw.quantity", "BIGINT"),),
+    rules=(
+        fits("quantity", "raw.quantity", "BIGINT"),
+        Rule(  # null would read as false
+            "is_deleted is true or false", "raw.is_deleted IS NULL OR try_cast(raw.is_deleted AS BOOLEAN) IS NOT NULL"
+        ),
+    ),
     multi_line=True,  # reviews have line breaks
 )
 

@@ -31,7 +31,7 @@ def text_form(value: Column, column: RawColumn, data_type: DataType | None = Non
     text = F.to_json(value) if kind in {"struct", "map", "array"} else value.cast("string")
     if kind in {"float", "double"}:
         text = F.coalesce(_whole(value), text)
-    text = F.when((F.trim(text) != "") & (text != "NaN"), text)
+    text = F.when((F.trim(text) != "") & ~text.isin("NaN", '"NaN"'), text)  # the latter from a bare NaN in JSON
     match column.form:
         case "integer":
             exact = F.when(text.rlike(_JAVA_FLOAT), text.try_cast(_EXACT).cast("string"))
