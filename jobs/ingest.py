@@ -14,13 +14,16 @@ from shoal.errors import ConfigError, DataError, bulleted
 from shoal.lake import Lake
 from shoal.runs import Run
 from shoal.sources import Feed
-from shoal.sources.listing import Known, SourceFile, find_files
+from shoal.sources.additions import find_additions
+from shoal.sources.listing import Known, SourceFile, find_files, find_news, is_table
 from shoal.sources.readers import (
     UNREADABLE,
     Columns,
-    check_columns,
+    cannot_ingest,
+    columns_of,
     first_line,
     is_of_the_input,
+    is_readable,
     is_there,
     raw_rows,
 )
@@ -30,12 +33,55 @@ _CHANGED = "files have changed since they were ingested"
 
 
 def ingest(lake: Lake, config: Config, run: Run) -> None:
-    """Bring files that are not in the book yet into bronze; first finish what a killed run has begun."""
-    inputs = [*run.inputs, *((given.feed, given.path) for given in config.ingest.inputs)]
+    """Bring files that are not in the book yet into bronze; first finish what a killed run has begun.
+
+    Of a stream only what its news name is brought in, and what must be refused keeps nothing else out.
+    """
+    inputs = [*run.inputs]
+    if run.news is None:
+        inputs += [(given.feed, given.path) for given in config.ingest.inputs]
     given = [(feed_given(feed), path) for feed, path in inputs]
-    for feed, _ in given:
+    run.rows = 0
+    if run.news is None or run.news.is_first:
+        _take_up(lake, run, [feed for feed, _ in given])
+
+    book = batches.all_batches(lake)
+    known = ledger.known(lake, book)
+    found = [(feed, path, _find(lake, config, run, book, known, feed, path)) for feed, path in given]
+    _judge_changed(config, run, book, [(feed, files) for feed, _, files in found])
+    columns = dict[tuple[str, str], Columns]()  # by feed and path
+    for feed, path, everything in found:
+        files = _to_read(config, book, feed, everything)
+        last = [*(drift.came_before(book, feed.name) or [{}])[-1]]
+        of_files, problems = columns_of(lake.spark, feed, files, last)
+        if problems:
+            refusal = str(cannot_ingest(feed, problems))
+            run.refuse(refusal)
+            _keep_out(lake, run, feed, [file for file in files if file.path in problems], refusal)
+        columns |= {(feed.name, at): names for at, names in of_files.items() if at not in problems}
+        _tell_empty(run, feed, path, everything, known)
+        ledger.remember(lake, known, {*everything} - {*files}, run.started_at)
+    for place, (feed, path, everything) in enumerate(found):
+        book = batches.all_batches(lake)  # inputs may overlap
+        files = [f for f in _to_read(config, book, feed, everything) if (feed.name, f.path) in columns]
+        if not files:
+            run.report(f"{feed.name}: nothing new in {path}")
+            continue
+        there = drift.together(columns[feed.name, file.path] for file in files)
+        # What comes together enters silver in the order in which it was given.
+        planned = batches.plan(lake, feed, files, run.started_at + timedelta(microseconds=place), there)
+        if not planned.was_never_read:
+            _tell_drift(run, feed, drift.came_before(book, feed.name), there)
+        _bring(lake, run, planned)
+    if run.rows == 0:
+        run.outcome = "nothing new"
+
+
+def _take_up(lake: Lake, run: Run, given: Sequence[Feed]) -> None:
+    """Accept the feeds as they are declared now, and bring in what was planned and not finished."""
+    for feed in given:
         feeds.check_sql(lake.spark, feed)
-    for feed, _ in given:  # also where nothing is new: refused batches are tried again by the newest
+    for feed in given:  # also where nothing is new: refused batches are tried again by the newest
         feeds.remember(lake, feed, run.started_at)
     book = batches.all_batches(lake)
     if run.retry_refused:
@@ -43,38 +89,67 @@ def ingest(lake: Lake, config: Config, run: Run) -> None:
             lake, [batch for batch in book if batch.was_never_read and _is_as_planned(lake, run, batch)]
         )
         book = batches.all_batches(lake)
-    begun = [batch for batch in book if batch.state == "planned"]
-    run.rows = sum(_load(lake, batch).rows_in for batch in begun)
+    for batch in (batch for batch in book if batch.state == "planned"):
+        _bring(lake, run, batch)
 
-    book = batches.all_batches(lake)
-    known = ledger.known(lake, book)
-    found = [(feed, path, find_files(lake.spark, path, known)) for feed, path in given]
-    _judge_changed(config, run, book, [(feed, files) for feed, _, files in found])
-    columns = dict[tuple[str, str], Columns]()  # by feed and path
-    for feed, path, everything in found:
-        files = _to_read(config, book, feed, everything)
-        last = [*(drift.came_before(book, feed.name) or [{}])[-1]]
-        columns |= {(feed.name, at): there for at, there in check_columns(lake.spark, feed, files, last).items()}
-        _tell_empty(run, feed, path, everything, known)
-        ledger.remember(lake, known, {*everything} - {*files}, run.started_at)
-    for place, (feed, path, everything) in enumerate(found):
-        book = batches.all_batches(lake)  # inputs may overlap
-        files = _to_read(config, book, feed, everything)
-        if not files:
-            run.note(f"{feed.name}: nothing new in {path}")
-            continue
-        there = drift.together(columns.get((feed.name, file.path), {}) for file in files)
-        # What comes together enters silver in the order in which it was given.
-        planned = batches.plan(lake, feed, files, run.started_at + timedelta(microseconds=place), there)
-        if planned.was_never_read:
-            run.warn(f"batch {planned.batch_id} stays refused (--retry-refused reads it again): {planned.message}")
-            continue
-        _tell_drift(run, feed, drift.came_before(book, feed.name), there)
-        batch = _load(lake, planned)
-        run.rows += batch.rows_in
-        run.note(f"{feed.name}: {batch.rows_in:,} rows from {len(files):,} files as batch {batch.batch_id}")
-    if run.rows == 0:
-        run.outcome = "nothing new"
+
+def _find(
+    lake: Lake, config: Config, run: Run, book: Sequence[Batch], known: Known, feed: Feed, path: str
+) -> list[SourceFile]:
+    """The files of an input that are to be looked at."""
+    if run.news is None:
+        return find_files(lake.spark, path, known)
+    if run.news.names is not None and not run.news.names:
+        return []
+    try:
+        if is_table(lake.spark, path):
+            return find_additions(
+                lake.spark,
+                path,
+                lambda table_id: ledger.versions_brought(book, feed, table_id),
+                config.ingest.max_files,
+            )
+        files, problems = find_news(lake.spark, path, run.news.names, known, config.ingest.max_files)
+    except DataError as refusal:
+        run.refuse(str(refusal))
+        return []
+    if problems:
+        run.refuse(bulleted(f"cannot ingest {path}:", problems))
+    return files
+
+
+def _keep_out(lake: Lake, run: Run, feed: Feed, files: Sequence[SourceFile], refusal: str) -> None:
+    """Have files known that a stream is not told of again; they may come again once they hold something else."""
+    if kept := [file for file in files if file.format != "delta"]:  # a table's log is read again from here
+        batches.refuse_unread(lake, feed, kept, run.started_at, refusal)
+
+
+def _bring(lake: Lake, run: Run, planned: Batch) -> None:
+    """Load a planned batch; where it cannot be read, a stream loads those of its files that can."""
+    if planned.was_never_read:
+        run.warn(f"batch {planned.batch_id} stays refused (--retry-refused reads it again): {planned.message}")
+    else:
+        try:
+            batch = _load(lake, planned)
+        except DataError as refusal:
+            run.refuse(str(refusal))
+        else:
+            run.rows, run.files, run.batches = (
+                (run.rows or 0) + batch.rows_in,
+                run.files + len(batch.files),
+                run.batches + 1,
+            )
+            run.report(
+                f"{batch.feed.name}: {batch.rows_in:,} rows from {len(batch.files):,} files as batch {batch.batch_id}"
+            )
+            return
+    if run.news is None or len(planned.files) == 1:
+        return
+    # Nobody tells a stream of these files again.
+    whole = [file for file in planned.files if is_readable(lake.spark, planned.feed, file)]
+    if 0 < len(whole) < len(planned.files):
+        columns = {column["name"]: column["type"] for column in planned.row["file_columns"] or ()}
+        _bring(lake, run, batches.plan(lake, planned.feed, whole, run.started_at, columns))
 
 
 def _judge_changed(

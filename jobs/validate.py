@@ -30,7 +30,7 @@ def validate(lake: Lake, config: Config, run: Run) -> None:
     book = batches.all_batches(lake)
     if run.retry_refused:
         batches.retry_refused(lake, (batch for batch in book if not batch.was_never_read))  # ingest reads those
-    else:
+    elif run.news is None or run.news.is_first:
         for batch in (b for b in book if b.state == "refused"):
             run.warn(f"batch {batch.batch_id} stays refused (--retry-refused judges it again): {batch.message}")
     run.rows = 0
@@ -133,9 +133,9 @@ def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
         entered = silver.enter(lake, claim, plan, days)
     batches.mark_validated(lake, claim, counts, entered.touched_days)
     for sentence in (_balance(batch, counts), *entered.notes):
-        run.note(f"batch {batch.batch_id}: {sentence}")
+        run.report(f"batch {batch.batch_id}: {sentence}")
     if unknown := counts.get("rows_unknown_items"):
-        run.note(f"batch {batch.batch_id}: {unknown:,} accepted events are of goods that no item feed has told of")
+        run.report(f"batch {batch.batch_id}: {unknown:,} accepted events are of goods that no item feed has told of")
     return None
 
 
@@ -144,8 +144,8 @@ def _pass_by(lake: Lake, run: Run, claim: Claim) -> None:
     silver.create(lake)  # later stages pin its tables, also after a first batch without events
     counts = {"rows_accepted": 0, "rows_rejected": 0, "rows_duplicate": 0, "rows_ignored": claim.batch.rows_in}
     batches.mark_validated(lake, claim, counts, [])
-    run.note(f"batch {claim.batch.batch_id}: {_balance(claim.batch, counts)}; "
-             f"none of its rows is {claim.batch.feed.target.a_row}")  # fmt: skip
+    run.report(f"batch {claim.batch.batch_id}: {_balance(claim.batch, counts)}; "
+               f"none of its rows is {claim.batch.feed.target.a_row}")  # fmt: skip
 
 
 def _balance(batch: Batch, counts: Mapping[str, int]) -> str:

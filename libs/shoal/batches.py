@@ -7,7 +7,7 @@ and unfinished batch finishes it: every step of it can be repeated. So no lock e
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -84,17 +84,20 @@ def unseen(batches: Iterable[Batch], feed: Feed, files: Iterable[SourceFile]) ->
     What was refused before it was read has brought nothing: its files may come again, in better company. So may those
     of a refused batch that was read by a declaration which makes other rows of a file.
     """
-    brought = (
-        batch for batch in batches
-        if batch.feed.name == feed.name and not batch.was_never_read
-        and not (batch.state == "refused" and batch.feed.reading != feed.reading)
-    )  # fmt: skip
-    seen = {file.sha256 for batch in brought for file in batch.files}
+    seen = {file.sha256 for file in brought(batches, feed)}
     fresh: dict[str, SourceFile] = {}
     for file in files:
         if file.sha256 not in seen and not file.is_empty:
             fresh.setdefault(file.sha256, file)
     return [*fresh.values()]
+
+
+def brought(batches: Iterable[Batch], feed: Feed) -> Iterator[SourceFile]:
+    """The files that this feed has brought, in the sense of :func:`unseen`."""
+    for batch in batches:
+        came_again = batch.state == "refused" and batch.feed.reading != feed.reading
+        if batch.feed.name == feed.name and not batch.was_never_read and not came_again:
+            yield from batch.files
 
 
 def plan(
@@ -109,18 +112,7 @@ def plan(
     A batch that was refused before it was read stays so, unless its files lie elsewhere now.
     """
     planned = tuple(sorted(files, key=lambda file: file.sha256))
-    reading = [] if feed.reading is None else [feed.reading]
-    text = "\n".join([feed.name, *reading, *(file.sha256 for file in planned)])
-    batch_id = f"{feed.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-    row = {
-        "batch_id": batch_id,
-        "feed": feed.name,
-        "feed_version": feed.version,
-        "state": "planned",
-        "files": [_file_row(file, None) for file in planned],
-        "file_columns": [{"name": name, "type": kind} for name, kind in (columns or {}).items()] or None,
-        "planned_at": now,
-    }
+    row = _planned_row(feed, planned, now, columns or {})
     held_row = lake.insert_new(BATCHES, row)
     held = _batch(held_row, feeds.finder(lake, [held_row])(held_row))
     if held.was_never_read and {file.path for file in held.files} != {file.path for file in planned}:
@@ -130,6 +122,12 @@ def plan(
         }
         return replace(_update(lake, held, "planned", after=("refused",), **again), feed=feed)
     return held
+
+
+def refuse_unread(lake: Lake, feed: Feed, files: Iterable[SourceFile], now: datetime, message: str) -> None:
+    """Write down files that must not be read, in one commit: a kill leaves no plan by which they would be."""
+    planned = tuple(sorted(files, key=lambda file: file.sha256))
+    lake.insert_new(BATCHES, {**_planned_row(feed, planned, now, {}), "state": "refused", "message": message})
 
 
 def mark_ingested(lake: Lake, batch: Batch, rows_by_file: Mapping[str, int]) -> Batch:
@@ -260,6 +258,22 @@ def _batch(row: Row, feed: Feed) -> Batch:
         for f in row["files"]
     )
     return Batch(row["batch_id"], feed, row["state"], files, row.asDict(recursive=True))
+
+
+def _planned_row(
+    feed: Feed, planned: Iterable[SourceFile], now: datetime, columns: Mapping[str, str | None]
+) -> dict[str, Any]:
+    reading = [] if feed.reading is None else [feed.reading]
+    text = "\n".join([feed.name, *reading, *(file.sha256 for file in planned)])
+    return {
+        "batch_id": f"{feed.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}",
+        "feed": feed.name,
+        "feed_version": feed.version,
+        "state": "planned",
+        "files": [_file_row(file, None) for file in planned],
+        "file_columns": [{"name": name, "type": kind} for name, kind in columns.items()] or None,
+        "planned_at": now,
+    }
 
 
 def _file_row(file: SourceFile, rows: int | None) -> dict[str, Any]:

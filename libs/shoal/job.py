@@ -46,6 +46,9 @@ class Arguments:
     inputs: tuple[tuple[str, str], ...] = ()  # (feed, path)
     retry_refused: bool = False
     replay: Replay | None = None
+    stream: bool = False
+    once: bool = False  # of a stream: what is there now, and no more
+    every: float | None = None  # of a stream: seconds between looks
     verbose: bool = False
     log_format: LogFormat = "text"
 
@@ -58,7 +61,7 @@ def run_stages(stages: Sequence[Stage], arguments: Arguments, progress: Progress
     """
     config = load_config(arguments.config_files, arguments.sets, lake=arguments.lake)
     check_columns(config)
-    _check_arguments(stages, arguments, config)
+    check_arguments(stages, arguments, config)
     with opened_lake(config, stages[0].name, arguments, progress) as lake:
         run_on(lake, stages, config, arguments, progress)
 
@@ -68,19 +71,23 @@ def run_on(lake: Lake, stages: Sequence[Stage], config: Config, arguments: Argum
     if not lake.exists(LAKE) and stages[0].name != "ingest":
         raise ConfigError(f"there is no lake at {lake.location} yet; `shoal ingest` makes one")
     rules.check(lake.spark, config)
-    facts.upgrade(lake, EVERY_TABLE)
-    facts.settle(lake, {"schema_version": (str(SCHEMA_VERSION), "made by this version")})
+    make_ready(lake)
     run_id = arguments.run_id
     for stage in stages:
         run_id = run_stage(stage, lake, config, arguments, progress, run_id)
     return run_id
 
 
+def make_ready(lake: Lake) -> None:
+    """Bring a lake to the schema of this version, or begin one."""
+    facts.upgrade(lake, EVERY_TABLE)
+    facts.settle(lake, {"schema_version": (str(SCHEMA_VERSION), "made by this version")})
+
+
 def run_stage(
     stage: Stage, lake: Lake, config: Config, arguments: Arguments, progress: Progress, run_id: str | None
 ) -> str | None:
     """Run one stage and write its row into ``ops.runs``; returns the run's id."""
-    job: Job = getattr(importlib.import_module(f"shoal.jobs.{stage.job}"), stage.job)
     run = Run(
         job=stage.name,
         started_at=datetime.now(UTC),
@@ -93,12 +100,24 @@ def run_stage(
             progress.warned(stage.name, text) if kind == "warning" else progress.said(stage.name, text)
         ),
     )
+    with progress.working(stage.name, stage.doc):
+        seconds = carry_out(stage, lake, config, run)
+    progress.ended(stage.name, run.outcome, run.rows, seconds)
+    return run.id
+
+
+def carry_out(stage: Stage, lake: Lake, config: Config, run: Run) -> float:
+    """Do a stage's job and write its row into ``ops.runs``, unless a stream has looked and found nothing.
+
+    Returns:
+        How many seconds it took.
+    """
+    job: Job = getattr(importlib.import_module(f"shoal.jobs.{stage.job}"), stage.job)
     stamped = lake.stamped(job=stage.name, code_version=code_version(), settings=settings_hash(config)[:12])
     lake.written.clear()
     started, error = time.monotonic(), None
     try:
-        with progress.working(stage.name, stage.doc):
-            job(stamped, config, run)
+        job(stamped, config, run)
     except ShoalError as failure:
         error = str(failure)
         raise
@@ -107,9 +126,9 @@ def run_stage(
         raise
     finally:
         seconds = time.monotonic() - started
-        _record(stamped, config, run, seconds, error)
-    progress.ended(stage.name, run.outcome, run.rows, seconds)
-    return run.id
+        if error or run.news is None or run.refused or run.outcome != "nothing new":
+            _record(stamped, config, run, seconds, error)
+    return seconds
 
 
 def _record(lake: Lake, config: Config, run: Run, seconds: float, error: str | None) -> None:
@@ -182,12 +201,19 @@ def _checkpoints(lake: Lake) -> Iterator[None]:
             place.getFileSystem(context._jsc.hadoopConfiguration()).delete(place, True)
 
 
-def _check_arguments(stages: Sequence[Stage], arguments: Arguments, config: Config) -> None:
+def check_arguments(stages: Sequence[Stage], arguments: Arguments, config: Config) -> None:
     """Refuse what can be seen to be wrong without Spark, all at once."""
     problems = []
     if arguments.as_of is None and any(stage.needs_as_of for stage in stages):
         first = next(stage.name for stage in stages if stage.needs_as_of)
         problems.append(f"--as-of: required from {first} on; the first day that must not be seen, like 2011-12-10")
+    problems += [
+        f"--{option}: says how a stream looks; give --stream as well"
+        for option, given in (("once", arguments.once), ("every", arguments.every is not None))
+        if given and not arguments.stream
+    ]
+    if arguments.once and arguments.every is not None:
+        problems.append("--once and --every: a stream that looks once does not look again; give one of them")
     inputs = [*arguments.inputs, *((given.feed, given.path) for given in config.ingest.inputs)]
     if stages[0].name == "ingest" and not inputs:
         problems.append("--feed and --input: nothing to ingest; name a feed and its files, or set ingest.inputs")

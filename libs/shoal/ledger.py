@@ -8,9 +8,10 @@ a tick had gone by when the file was looked into, as in git's index.
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from shoal.batches import Batch
+from shoal.batches import Batch, brought
 from shoal.lake import Lake
 from shoal.sources import Feed
+from shoal.sources.additions import versions_of
 from shoal.sources.listing import Known, SourceFile
 from shoal.tables import FILES
 
@@ -65,6 +66,17 @@ def changed(book: Iterable[Batch], feed: Feed, unseen: Iterable[SourceFile]) -> 
     mine = (batch for batch in book if batch.feed.name == feed.name and batch.state != "refused")
     brought = {file.path: file for batch in mine for file in batch.files}
     return {file: brought[file.path] for file in unseen if file.path in brought}
+
+
+def versions_brought(book: Iterable[Batch], feed: Feed, table_id: str) -> list[tuple[int, int]]:
+    """First and last of the versions of a Delta table that a feed has brought: all up to one, or some since."""
+    found = list[tuple[int, int]]()
+    for file in brought(book, feed):
+        content, _, version = file.sha256.rpartition("@")
+        if content == table_id:
+            added = versions_of(file.path)
+            found.append((added.first if added else 0, int(version)))
+    return found
 
 
 def _is_settled(modified_at: datetime, looked_at: datetime) -> bool:

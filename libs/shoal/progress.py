@@ -50,6 +50,11 @@ class Progress:
         counted = "" if rows is None else f"{rows:>12,} rows"
         self._tell(stage, outcome, f"{counted:>17} {seconds:8.1f} s", **figures)
 
+    def brought(self, stage: str, what: str, *, files: int, rows: int, seconds: float) -> None:
+        """A stream has brought something in."""
+        text = f"{f'{files:,} file' if files == 1 else f'{files:,} files'}, {rows:,} rows, {seconds:.1f} s: {what}"
+        self._tell(stage, "note", text, files=files, rows=rows, seconds=round(seconds, 1))
+
     def failed(self, stage: str, message: str, exit_code: int) -> None:
         """The command ends here."""
         self._tell(stage, "error", message, exit_code=exit_code)

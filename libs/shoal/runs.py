@@ -13,7 +13,7 @@ from typing import Any
 from pyspark.sql import DataFrame, Row
 
 import shoal
-from shoal.errors import ConfigError, GateError
+from shoal.errors import ConfigError, DataError, GateError
 from shoal.lake import Lake
 from shoal.tables import METRICS, RUNS, Table
 
@@ -27,6 +27,14 @@ class Replay:
     mappings: tuple[str, ...] = ()  # files of mended feeds
 
 
+@dataclass(frozen=True)
+class News:
+    """What a stream has seen of the inputs of a run."""
+
+    names: frozenset[str] | None  # paths of the files that have come; None: whatever is not known yet, a part at a time
+    is_first: bool = False  # of its command, which finishes what another has begun
+
+
 @dataclass
 class Run:
     """One run of one job, as the job sees it, and what it leaves in the book."""
@@ -38,9 +46,13 @@ class Run:
     inputs: tuple[tuple[str, str], ...] = ()  # (feed, path) of --feed and --input
     retry_refused: bool = False
     replay: Replay | None = None
+    news: News | None = None  # of a stream: only these files are read; None: all that the inputs name
     versions_read: dict[str, int] = field(default_factory=dict)
     previous_seq: int | None = None  # release that was current when the run was opened
     rows: int | None = None
+    files: int = 0  # that ingest has read
+    batches: int = 0  # that it has read them as
+    refused: list[str] = field(default_factory=list)  # of a stream, which goes on
     outcome: str = "done"
     warnings: list[str] = field(default_factory=list)
     tell: Callable[[str, str], None] = print  # shows a note or a warning at once
@@ -82,10 +94,25 @@ class Run:
         """Say something worth knowing."""
         self.tell("note", sentence)
 
+    def report(self, sentence: str) -> None:
+        """Say what became of what came in, which a stream sums up in a line of its own."""
+        self.tell("report", sentence)
+
+    def refuse(self, sentence: str) -> None:
+        """Say that data are refused: a call ends with it, a stream goes on with the rest.
+
+        Raises:
+            DataError: this is no stream.
+        """
+        if self.news is None:
+            raise DataError(sentence)
+        self.refused.append(sentence)
+        self.warn(sentence)
+
     def nothing_new(self, sentence: str) -> None:
         """Say that there was nothing to do."""
         self.outcome = "nothing new"
-        self.note(sentence)
+        self.report(sentence)
 
 
 def run_id_of(as_of: date, settings_hash: str, versions: Mapping[str, int]) -> str:

@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 
 import shoal.lake
 from shoal.config import load_config
+from shoal.following import follow_on
 from shoal.job import Arguments, run_on
 from shoal.lake import Lake
 from shoal.progress import Progress
@@ -38,6 +39,13 @@ class Shelf:
         arguments = Arguments(as_of=as_of, inputs=tuple((feed, str(path)) for feed, path in inputs), **more)
         fresh = Lake(self.lake.spark, self.lake.location)
         return run_on(fresh, stages, config, arguments, Progress())
+
+    def follow(self, *inputs: tuple[str, Path | str], sets: tuple[str, ...] = (), **more: Any) -> None:
+        """Stream, by default what is there now and no more."""
+        config = load_config(sets=(*SMALL, *sets), lake=self.lake.location)
+        given = tuple((feed, str(path)) for feed, path in inputs)
+        arguments = Arguments(inputs=given, stream=True, **{"once": "every" not in more, **more})
+        follow_on(Lake(self.lake.spark, self.lake.location), config, arguments, Progress())
 
     def read(self, table: Table, where: str = "true") -> DataFrame:
         return self.lake.read(table).where(where)

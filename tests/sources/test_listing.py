@@ -9,7 +9,7 @@ import pytest
 
 from shoal.errors import ConfigError, DataError
 from shoal.sources import listing
-from shoal.sources.listing import find_files
+from shoal.sources.listing import find_files, find_news, is_table
 
 
 @pytest.fixture
@@ -159,3 +159,30 @@ def test_a_delta_table_is_one_thing_at_its_version_however_it_is_named(spark, tm
     assert (first.path, first.format) == (f"{table}@v0", "delta")
     assert second.path == f"{table}@v1"  # not the Parquet files of either version
     assert second.sha256 != first.sha256
+
+
+def test_news_are_the_files_that_are_named_or_else_those_that_are_not_known(spark, shelf, opened):
+    known = {file.state: file.sha256 for file in find_files(spark, f"{shelf}/*.*")}
+    opened.clear()
+    (shelf / "notes.txt").write_text("hello")
+    (shelf / "a.csv").write_text("more data")
+    told = [f"{shelf}/{name}" for name in ("a.csv", "b.PARQUET", "g.csv.tmp", "gone.csv", "notes.txt")]
+
+    named, problems = find_news(spark, str(shelf), told, known, most=1)
+    assert names(named, shelf) == ["a.csv", "b.PARQUET"]
+    assert opened == ["a.csv"], "the other one is as it was"
+    assert [problem.partition(":")[0] for problem in problems] == [f"{shelf}/notes.txt"]
+
+    assert names(find_news(spark, str(shelf), None, known, most=9)[0], shelf) == ["a.csv", "deep/down/d.tsv.gz"]
+    assert names(find_news(spark, str(shelf), None, known, most=1)[0], shelf) == ["a.csv"]
+    assert find_news(spark, f"{shelf}/*.xlsx", None, known, most=9) == ([], [])
+
+
+def test_a_table_among_files_is_said(spark, shelf):
+    spark.range(3).coalesce(1).write.format("delta").save(str(shelf / "table"))
+
+    files, problems = find_news(spark, str(shelf), [f"{shelf}/a.csv"], {}, most=9)
+
+    assert names(files, shelf) == ["a.csv"]
+    assert problems == [f"{shelf}/table: is a Delta table among files; give it an --input of its own"]
+    assert (is_table(spark, str(shelf)), is_table(spark, str(shelf / "table"))) == (False, True)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shoal.cli.options import COMMON, INPUT, RETRY, RUN, options
+from shoal.cli.options import COMMON, INPUT, RETRY, RUN, STREAM, options
 from shoal.cli.root import shoal_command
 from shoal.cli.telling import told
 from shoal.errors import ConfigError
@@ -20,7 +20,7 @@ def _stage_command(stage: Stage) -> click.Command:
     """The command of one stage."""
     shared = [COMMON, RUN]  # also where no day is needed: a scheduler gives every step the same
     if stage.name == "ingest":
-        shared += [INPUT]
+        shared += [INPUT, STREAM]
     if stage.name in {"ingest", "validate"}:
         shared += [RETRY]
 
@@ -65,6 +65,11 @@ def _run_stages(stages: Sequence[Stage], given: dict[str, Any]) -> None:
     progress = Progress(given["log_format"])
     with told(progress, stages[0].name if len(stages) == 1 else "pipeline", given["verbose"]):
         arguments = _arguments(given)
+        if arguments.stream:
+            from shoal.following import follow
+
+            follow(arguments, progress)
+            return
         from shoal.job import run_stages
 
         run_stages(stages, arguments, progress)

@@ -55,4 +55,10 @@ INPUT = options(
     ),
     click.option("--input", "paths", multiple=True, metavar="PATH|GLOB|FOLDER", help="Files of the n-th --feed."),
 )
+STREAM = options(
+    click.option("--stream", is_flag=True, help="Go on as data arrive, through validate; Ctrl-C ends it."),
+    click.option("--once", is_flag=True, help="Of a stream: bring in what is there now, and end."),
+    click.option("--every", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+                 help="Of a stream: between looks; 10 by default."),
+)  # fmt: skip
 RETRY = click.option("--retry-refused", is_flag=True, help="Judge refused batches again.")

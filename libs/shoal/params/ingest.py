@@ -26,6 +26,7 @@ class IngestParams(Params):
     changed_files: Literal["ingest", "warn", "refuse"] = Field(
         description="files that hold something else than when they were ingested"
     )
+    max_files: int = Field(ge=1, description="files that a stream brings in as one batch, at most")
 
 
 # Tables with a gate that a rule can hang on, as ``shoal.tables.GATED``, which needs pyspark.

@@ -24,6 +24,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 
 from shoal.errors import DataError, bulleted
 from shoal.frames import few_rows
+from shoal.sources import additions
 from shoal.sources.feed import Feed, RawColumn
 from shoal.sources.listing import SourceFile
 from shoal.sources.nested import file_columns, nested_paths, said_once, tops, unnested
@@ -50,6 +51,7 @@ _ZSTD = " (Spark reads zstd from 4.1 on, older ones where Hadoop's native librar
 _NANOS = "; Spark knows no nanoseconds: write times in microseconds"
 _MOST_COLUMNS = 2000  # of CSV, Parquet and Delta: with many more, Spark plans for hours
 _MOST_LINES = 500  # of one quoted text
+_METADATA = "_metadata"  # Spark's own column of where a row was read
 _HEADER_LINES = 1000  # JSON lines that are read to learn which columns there are
 
 
@@ -67,31 +69,49 @@ def check_columns(
     Raises:
         DataError: names each file, what it lacks, what it has, and what may have been renamed.
     """
-    problems, columns = [], dict[str, Columns]()
+    columns, problems = columns_of(spark, feed, files, before)
+    if problems:
+        raise cannot_ingest(feed, problems)
+    return columns
+
+
+def cannot_ingest(feed: Feed, problems: Mapping[str, Sequence[str]]) -> DataError:
+    """The error that names what is wrong with files, by their paths."""
+    return DataError(bulleted(f"cannot ingest as {feed.name}:", (said for each in problems.values() for said in each)))
+
+
+def columns_of(
+    spark: SparkSession, feed: Feed, files: Sequence[SourceFile], before: Sequence[str] = ()
+) -> tuple[dict[str, Columns], dict[str, list[str]]]:
+    """The columns of each file that can be opened, and what is wrong with each that cannot be ingested, by its path.
+
+    Args:
+        before: as of :func:`check_columns`.
+    """
+    problems, columns = dict[str, list[str]](), dict[str, Columns]()
     for file in files:
         try:
             columns[file.path] = _columns_of(spark, feed, file)
         except (*UNREADABLE, ValueError) as error:
             hint = _ZSTD if file.path.lower().endswith(".zst") else _NANOS if "NANOS" in str(error) else ""
-            problems.append(f"{file.path}: cannot be read as {file.format}: {first_line(error)}{hint}")
+            problems[file.path] = [f"{file.path}: cannot be read as {file.format}: {first_line(error)}{hint}"]
             continue
         found = [*columns[file.path]]
         if len(found) > _MOST_COLUMNS and file.format != "json":
-            problems.append(f"{file.path}: has {len(found):,} columns; at most {_MOST_COLUMNS:,} can be read")
+            problems[file.path] = [f"{file.path}: has {len(found):,} columns; at most {_MOST_COLUMNS:,} can be read"]
             continue
         missing = _missing(feed, found)
         taken = [name for name in found if _is_taken(name)] if file.format != "json" else []
         if taken:
-            problems.append(
+            problems.setdefault(file.path, []).append(
                 f"{file.path}: rename {', '.join(taken)}; _metadata and _shoal_... are names kept for reading"
             )
         if missing:
             has = ", ".join(found[:12]) or "no column"
             hints = advice(feed, missing, found, () if file.format == "json" else before)
-            problems.append("; ".join([f"{file.path}: lacks {', '.join(missing)}", f"it has {has}", *hints]))
-    if problems:
-        raise DataError(bulleted(f"cannot ingest as {feed.name}:", problems))
-    return columns
+            lacks = "; ".join([f"{file.path}: lacks {', '.join(missing)}", f"it has {has}", *hints])
+            problems.setdefault(file.path, []).append(lacks)
+    return columns, problems
 
 
 def _missing(feed: Feed, found: Sequence[str]) -> list[str]:
@@ -119,6 +139,21 @@ def raw_rows(spark: SparkSession, feed: Feed, files: Sequence[SourceFile], batch
     )
     delivered = rows.join(F.broadcast(times), on="source_file", how="left")
     return feed.table.select(delivered.withColumn("batch_id", F.lit(batch_id)))
+
+
+def is_readable(spark: SparkSession, feed: Feed, file: SourceFile) -> bool:
+    """Whether every row of a file can be read; reads them all, and keeps none.
+
+    Raises:
+        PySparkException, Py4JJavaError: it could not be tried, for a reason that does not lie in the file.
+    """
+    try:
+        raw_rows(spark, feed, [file], "").write.format("noop").mode("overwrite").save()
+    except UNREADABLE as error:
+        if not is_of_the_input(error):
+            raise
+        return False
+    return True
 
 
 def is_of_the_input(error: Exception) -> bool:
@@ -154,7 +189,7 @@ def _csv_rows(spark: SparkSession, feed: Feed, paths: list[str]) -> DataFrame:
         .option("sep", feed.separator)
         .option("quote", '"' if feed.has_quotes else "")
         .option("escape", '"' if feed.has_quotes else "")
-        .csv([_literal(path) for path in paths])
+        .csv([literal(path) for path in paths])
     )
     numbered, line = _numbered(lines, first=2 if feed.has_header else 1)  # the header is line 1
     extra, malformed = _undeclared(feed, lines, header), F.col("_shoal_malformed")
@@ -178,7 +213,7 @@ def _endless(header: Sequence[str], line: Column) -> Column:
 
 
 def _json_rows(spark: SparkSession, feed: Feed, paths: list[str]) -> DataFrame:
-    numbered, line = _numbered(spark.read.text([_literal(path) for path in paths]), first=1)
+    numbered, line = _numbered(spark.read.text([literal(path) for path in paths]), first=1)
     lines = numbered.withColumn("_shoal_position", line).where(F.trim("value") != "")
     malformed = F.when(F.col("_shoal_row").isNull(), F.col("value"))
     rows = _with_objects(lines).withColumn("_shoal_malformed", malformed)
@@ -213,7 +248,7 @@ def _with_objects(lines: DataFrame) -> DataFrame:
 
 
 def _parquet_rows(spark: SparkSession, feed: Feed, paths: list[str]) -> DataFrame:
-    rows = spark.read.parquet(*(_literal(path) for path in paths))
+    rows = spark.read.parquet(*(literal(path) for path in paths))
     located = rows.select(
         "*", F.col("_metadata.file_path").alias("_shoal_file"), F.col("_metadata.row_index").alias("_shoal_position")
     )
@@ -223,9 +258,10 @@ def _parquet_rows(spark: SparkSession, feed: Feed, paths: list[str]) -> DataFram
 def _delta_rows(spark: SparkSession, feed: Feed, paths: list[str]) -> DataFrame:
     (path,) = paths
     rows = _delta_table(spark, path)
+    columns = [name for name in rows.columns if name != _METADATA]
     # The table at its version is what was delivered: its rows are numbered through all of its files.
     numbered, index = _numbered(rows, first=0, through=True)
-    return _stored_rows(feed, numbered.withColumn("_shoal_position", index), rows.columns, F.lit(path))
+    return _stored_rows(feed, numbered.withColumn("_shoal_position", index), columns, F.lit(path))
 
 
 _READERS: dict[str, Callable[[SparkSession, Feed, list[str]], DataFrame]] = {
@@ -309,7 +345,7 @@ def _layout(spark: SparkSession, feed: Feed, file: SourceFile) -> tuple[str, ...
         case "csv":
             return tuple(_csv_header(spark, feed, file.path))
         case "parquet":
-            fields = spark.read.parquet(_literal(file.path)).schema
+            fields = spark.read.parquet(literal(file.path)).schema
             return tuple(f"{field.name} {field.dataType.simpleString()}" for field in fields)
         case "delta":
             return (file.path,)
@@ -323,11 +359,11 @@ def _columns_of(spark: SparkSession, feed: Feed, file: SourceFile) -> Columns:
         case "csv":
             return dict.fromkeys(_csv_header(spark, feed, file.path))
         case "parquet":
-            return _typed(spark.read.parquet(_literal(file.path)))
+            return _typed(spark.read.parquet(literal(file.path)).schema)
         case "delta":
-            return _typed(_delta_table(spark, file.path))
+            return _typed(_schema_of_table(spark, file.path))
         case _:
-            lines = spark.read.text(_literal(file.path)).where(F.trim("value") != "").limit(_HEADER_LINES)
+            lines = spark.read.text(literal(file.path)).where(F.trim("value") != "").limit(_HEADER_LINES)
             keys = _with_objects(lines).select(F.explode(F.map_keys("_shoal_row")).alias("key"))
             names = sorted(row["key"] for row in keys.distinct().collect())
             if not names:
@@ -335,13 +371,13 @@ def _columns_of(spark: SparkSession, feed: Feed, file: SourceFile) -> Columns:
             return dict.fromkeys(names)
 
 
-def _typed(rows: DataFrame) -> Columns:
-    return {field.name: field.dataType.simpleString() for field in rows.schema}
+def _typed(schema: StructType) -> Columns:
+    return {field.name: field.dataType.simpleString() for field in schema}
 
 
 def _csv_header(spark: SparkSession, feed: Feed, path: str) -> list[str]:
     """The names of a CSV's columns: those of its first line, or the declared ones where it has no header."""
-    first = spark.read.text(_literal(path)).first()
+    first = spark.read.text(literal(path)).first()
     line = "" if first is None else str(first["value"]).lstrip("\ufeff").rstrip("\r")
     if "\x00" in line or "\ufffd" in line:
         raise ValueError("its first line is not text in UTF-8")
@@ -362,7 +398,7 @@ def _csv_header(spark: SparkSession, feed: Feed, path: str) -> list[str]:
 
 
 def is_there(spark: SparkSession, path: str) -> bool:
-    """Whether a Delta table can still be read at the version that ``folder@vVERSION`` names."""
+    """Whether a Delta table can still be read at the version, or versions, that a path names."""
     try:
         _delta_table(spark, path)
     except UNREADABLE:
@@ -371,12 +407,37 @@ def is_there(spark: SparkSession, path: str) -> bool:
 
 
 def _delta_table(spark: SparkSession, path: str) -> DataFrame:
-    """The table at the version that ``folder@vVERSION`` names."""
+    """The table at the version that ``folder@vVERSION`` names, or what ``folder@vFIRST..LAST`` have added."""
+    if (named := additions.versions_of(path)) is not None:
+        return _added_rows(spark, named)
     folder, _, version = path.rpartition("@v")
     return spark.read.format("delta").option("versionAsOf", version).load(folder)
 
 
-def _literal(path: str) -> str:
+def _added_rows(spark: SparkSession, named: additions.Versions) -> DataFrame:
+    """The rows of the files that were added in these versions, and ``_metadata`` as a column that a join keeps."""
+    schema, files = additions.schema_at(spark, named), additions.files_of(spark, named)
+    parts = {field.name: field.dataType for field in schema if field.name in files[0].partition}
+    stored = StructType([field for field in schema if field.name not in parts])
+    reader = spark.read.schema(stored).option("recursiveFileLookup", "true")  # what folders are called says nothing
+    rows = reader.parquet(*(literal(file.path) for file in files)).select("*", _METADATA)
+    if not parts:
+        return rows
+    values = few_rows(spark, "_shoal_file string, _shoal_parts map<string,string>", files)
+    located = rows.withColumn("_shoal_file", _plain_path(f"{_METADATA}.file_path"))
+    joined = located.join(F.broadcast(values), on="_shoal_file", how="left")
+    typed = {name: F.col("_shoal_parts")[name].cast(kind) for name, kind in parts.items()}
+    return joined.withColumns(typed).select(*map(_column, schema.names), _METADATA)
+
+
+def _schema_of_table(spark: SparkSession, path: str) -> StructType:
+    """The columns of a table at the version, or the last of the versions, that its path names."""
+    if (named := additions.versions_of(path)) is not None:
+        return additions.schema_at(spark, named)
+    return _delta_table(spark, path).schema
+
+
+def literal(path: str) -> str:
     """The path with the signs of a glob escaped, which Spark would otherwise look for."""
     return re.sub(r"([\\*?\[\]{}])", r"\\\1", path)
 
