@@ -162,7 +162,7 @@ def _enter_return_links(
             _merge(lake, RETURN_LINKS, old.where(~is_old).withColumn("is_gone", F.lit(True)), order)
             return ()
         with persisted(returns.return_links(back, events, old.where(is_old))) as links:
-            came, linked = _pieces(back), _pieces(links)
+            came, linked = _pieces(back, links)
             with persisted(derived.differences(RETURN_LINKS, links, old.where(~is_old))) as differences:
                 _merge(lake, RETURN_LINKS, differences, order)
     if came == linked:
@@ -171,10 +171,13 @@ def _enter_return_links(
     return (f"{came - linked:,} of the {came:,} pieces returned {when} belong to no purchase that is known",)
 
 
-def _pieces(rows: DataFrame) -> int:
-    summed = rows.agg(F.sum("pieces").alias("pieces")).first()
+def _pieces(back: DataFrame, links: DataFrame) -> tuple[int, int]:
+    """How many pieces came back, and how many of them are linked."""
+    came = back.select(F.col("pieces").alias("came"), F.lit(0).alias("linked"))
+    counted = came.unionByName(links.select(F.lit(0).alias("came"), F.col("pieces").alias("linked")))
+    summed = counted.agg(F.sum("came").alias("came"), F.sum("linked").alias("linked")).first()
     assert summed is not None, "an aggregate has one row"
-    return int(summed["pieces"] or 0)
+    return int(summed["came"] or 0), int(summed["linked"] or 0)
 
 
 def _merge(lake: Lake, table: Table, differences: DataFrame, order: dict[str, Any]) -> None:

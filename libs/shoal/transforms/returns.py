@@ -25,17 +25,48 @@ _LINE = ("home", "is_return", "by_user", "event_id", "event_time", "event_date",
 
 
 def returned(events: DataFrame, since: date | None) -> DataFrame:
-    """The returns from a day on, None for all, with the ``pieces`` that came back."""
-    lines = _lines(events, "return")
-    return lines if since is None else lines.where(F.col("event_date") >= F.lit(since))
+    """The returns from a day on, None for all, each at the home where it is settled.
+
+    A *home* holds the purchases of one item and user, or of one item in a guest's order. A return belongs to that of
+    the purchase which the feed names; else to that of its order's purchases of the item; else to that of its own user
+    and item. Purchases of later days are not looked at.
+
+    Args:
+        events: rows of ``silver.events``.
+
+    Returns:
+        One row per return: ``pieces`` that came back, ``home``, null for one that has none, and what it says.
+    """
+    back = _lines(events, "return")
+    back = back if since is None else back.where(F.col("event_date") >= F.lit(since))
+    key = ["event_id", "event_date"]
+    # Returns are few and purchases many: both ways to a purchase are looked up in one pass over them.
+    sought = F.array(_sought(3, _named("original_event_id")), _sought(2, _of_order()))
+    wanted = back.select(*key, F.inline(sought)).where("way IS NOT NULL")
+    offers = _bought(events).select(
+        F.col("event_time").alias("time"), F.col("event_id").alias("id"), F.col("event_date").alias("day"), "home",
+        F.col("item_id").alias("item"), F.explode(F.array(_named("event_id"), _of_order())).alias("way"),
+    )  # fmt: skip
+    found = wanted.join(offers.where("way IS NOT NULL"), on="way", how="inner").where("day <= event_date")
+    surest = F.max(F.struct("surety", "time", "id", "home", "item")).alias("choice")
+    settled = back.join(found.groupBy(*key).agg(surest), on=key, how="left")
+    own = F.when(F.col("user_id").isNotNull(), _home(F.lit(True), F.col("user_id")))
+    home, item = F.coalesce("choice.home", own), F.coalesce("choice.item", "item_id")
+    return settled.select(
+        home.alias("home"),
+        F.lit(True).alias("is_return"),
+        F.coalesce(home == own, F.lit(False)).alias("by_user"),
+        *key,
+        "event_time",
+        "pieces",
+        # Where the feed names the purchase of another item, no other purchase of that home is meant.
+        F.when(item == F.col("item_id"), F.col("order_id")).alias("order_id"),
+        "original_event_id",
+    )
 
 
 def return_links(back: DataFrame, events: DataFrame, before: DataFrame) -> DataFrame:
     """What each return takes back; a purchase is never taken back beyond its pieces.
-
-    A return belongs to the purchases of one *home*: of one item and user, or of one item in a guest's order. It is
-    that of the purchase which the feed names; else that of its order's purchases of the item; else that of its own
-    user and item. Purchases of later days are not looked at.
 
     Args:
         back: of :func:`returned`.
@@ -45,20 +76,18 @@ def return_links(back: DataFrame, events: DataFrame, before: DataFrame) -> DataF
     Returns:
         Rows of ``silver.return_links``; a return has one per purchase, and none where nothing was left to take.
     """
-    bought = _lines(events, "purchase").withColumn(
-        "home", _home(F.col("user_id").isNotNull(), F.coalesce("user_id", "order_id", "event_id"))
-    )
-    given = _at_home(back, bought)
+    given = back.where("home IS NOT NULL").select(*_LINE)
     taken = before.groupBy(
         F.col("purchase_event_id").alias("event_id"), F.col("purchase_date").alias("event_date")
     ).agg(F.sum("pieces").alias("taken"))
     stock = (
-        bought.join(given.select("home").distinct(), on="home", how="left_semi")
+        _bought(events)
+        .join(given.select("home").distinct(), on="home", how="left_semi")
         .join(taken, on=["event_id", "event_date"], how="left")
         .withColumn("pieces", F.col("pieces") - F.coalesce("taken", F.lit(0)))
         .withColumns({"is_return": F.lit(False), "by_user": F.lit(False)})
     )
-    lines = stock.select(*_LINE).unionByName(given.select(*_LINE))
+    lines = stock.select(*_LINE).unionByName(given)
     # All of a home in one task, in the order in which it is settled.
     ordered = lines.repartition("home").sortWithinPartitions("home", "event_time", "is_return", "event_id")
     links = ordered.mapInArrow(links_of_homes, _LINKS)
@@ -77,42 +106,31 @@ def _lines(events: DataFrame, event_type: str) -> DataFrame:
     return standing.select(*names, F.coalesce("quantity", F.lit(1)).cast("bigint").alias("pieces"))
 
 
+def _bought(events: DataFrame) -> DataFrame:
+    """The purchases, each with its home; a guest's without an order is alone in it."""
+    home = _home(F.col("user_id").isNotNull(), F.coalesce("user_id", "order_id", "event_id"))
+    return _lines(events, "purchase").withColumn("home", home)
+
+
 def _home(is_users: Column, who: Column) -> Column:
-    """Names a home. The length keeps apart what ids of any letters could run together."""
     kind = F.when(is_users, F.lit("user ")).otherwise(F.lit("guest "))
-    return F.concat(kind, F.length("item_id"), F.lit(" "), F.col("item_id"), F.lit(" "), who)
+    return F.concat(kind, _of_item(), who)
 
 
-def _at_home(back: DataFrame, bought: DataFrame) -> DataFrame:
-    """Returns as lines of the home to which they belong; those that have none are left out."""
-    purchase = bought.select(
-        F.col("event_id").alias("_id"), F.col("event_time").alias("_time"), F.col("event_date").alias("_day"),
-        F.col("item_id").alias("_item"), F.col("order_id").alias("_order"), F.col("home").alias("_home"),
-    )  # fmt: skip
-    is_known = F.col("_day") <= F.col("event_date")
-    named = back.join(purchase, (F.col("original_event_id") == F.col("_id")) & is_known, how="inner")
-    same_line = (F.col("order_id") == F.col("_order")) & (F.col("item_id") == F.col("_item"))
-    of_order = back.join(purchase, same_line & is_known, how="inner")
-    own = _home(F.lit(True), F.col("user_id"))
-    of_user = back.where("user_id IS NOT NULL").withColumns(
-        {
-            "_time": F.lit(None).cast("timestamp"),
-            "_id": F.lit(None).cast("string"),
-            "_home": own,
-            "_item": F.col("item_id"),
-        }
-    )
+def _of_item() -> Column:
+    """The item in a name; its length keeps apart what ids of any letters could run together."""
+    return F.concat(F.length("item_id"), F.lit(" "), F.col("item_id"), F.lit(" "))
 
-    def found(rows: DataFrame, surety: int) -> DataFrame:
-        choice = F.struct(F.lit(surety).alias("surety"), "_time", "_id", "_home", "_item")
-        return rows.select("event_id", "event_date", choice.alias("choice"))
 
-    key = ["event_id", "event_date"]
-    choices = found(named, 3).unionByName(found(of_order, 2)).unionByName(found(of_user, 1))
-    best = choices.groupBy(*key).agg(F.max("choice").alias("choice"))
-    home = F.col("choice._home")
-    # Where the feed names the purchase of another item, no other purchase of that home is meant.
-    order = F.when(F.col("choice._item") == F.col("item_id"), F.col("order_id"))
-    return back.join(best, on=key, how="inner").withColumns(
-        {"home": home, "is_return": F.lit(True), "by_user": F.coalesce(home == own, F.lit(False)), "order_id": order}
-    )
+def _named(column: str) -> Column:
+    """The way to a purchase by its id."""
+    return F.concat(F.lit("id "), F.col(column))
+
+
+def _of_order() -> Column:
+    """The way to a purchase by its order and item."""
+    return F.concat(F.lit("order "), _of_item(), F.col("order_id"))
+
+
+def _sought(surety: int, way: Column) -> Column:
+    return F.struct(F.lit(surety).alias("surety"), way.alias("way"))
