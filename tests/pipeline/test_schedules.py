@@ -57,7 +57,7 @@ def test_a_schedule_of_a_few_invoices(shelf, tiny, tmp_path, seed):
 def test_schedules_meet_all_that_they_are_to_meet():
     """Of the two hundred that the slow test carries out: kills at every kind of moment, copies, growth, overlap."""
     source = invoices(16)
-    schedules = [schedule_of(source, seed) for seed in range(200)]
+    schedules = [schedule_of(source, seed, most_files=3) for seed in range(1000, 1200)]
     calls = [call for schedule in schedules for call in schedule.calls]
     files = [delivery for call in calls for delivery in call.deliveries]
 
@@ -122,7 +122,7 @@ def test_a_schedule_of_a_synthetic_shop(shelf, synthetic, tmp_path, seed):
 @pytest.mark.parametrize("seed", range(1000, 1200))
 def test_two_hundred_schedules(shelf, tiny, tmp_path, seed):
     source, truth = tiny
-    schedule = schedule_of(source, seed)
+    schedule = schedule_of(source, seed, most_files=3)
 
     carried_out(shelf, source, schedule, tmp_path / "landing")
 
