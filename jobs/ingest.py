@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from functools import partial
 
 from pyspark.sql import functions as F
 
@@ -37,10 +38,11 @@ def ingest(lake: Lake, config: Config, run: Run) -> None:
 
     Of a stream only what its news name is brought in, and what must be refused keeps nothing else out.
     """
-    inputs = [*run.inputs]
     if run.news is None:
-        inputs += [(given.feed, given.path) for given in config.ingest.inputs]
-    given = [(feed_given(feed), path) for feed, path in inputs]
+        inputs = [*run.inputs, *((given.feed, given.path) for given in config.ingest.inputs)]
+        given = [(feed_given(feed), path) for feed, path in inputs]
+    else:
+        given = [(run.news.feeds[feed], path) for feed, path in run.inputs]
     run.rows = 0
     if run.news is None or run.news.is_first:
         _take_up(lake, run, [feed for feed, _ in given])
@@ -103,13 +105,11 @@ def _find(
         return []
     try:
         if is_table(lake.spark, path):
-            return find_additions(
-                lake.spark,
-                path,
-                lambda table_id: ledger.versions_brought(book, feed, table_id),
-                config.ingest.max_files,
-            )
+            covered = partial(ledger.versions_brought, book, feed)
+            files, run.is_cut = find_additions(lake.spark, path, covered, config.ingest.max_files)
+            return files
         files, problems = find_news(lake.spark, path, run.news.names, known, config.ingest.max_files)
+        run.is_cut = run.news.names is None and len(files) == config.ingest.max_files
     except DataError as refusal:
         run.refuse(str(refusal))
         return []

@@ -18,6 +18,7 @@ from shoal.job import Arguments, carry_out, check_arguments, make_ready, opened_
 from shoal.lake import Lake
 from shoal.progress import Progress
 from shoal.runs import News, Run
+from shoal.sources import Feed
 from shoal.stages import named
 from shoal.streams import Ring, Source, arriving, source_of
 
@@ -50,30 +51,28 @@ def follow_on(lake: Lake, config: Config, arguments: Arguments, progress: Progre
     rules.check(lake.spark, config)
     make_ready(lake)
     given = dict.fromkeys([*arguments.inputs, *((given.feed, given.path) for given in config.ingest.inputs)])
-    sources = [source_of(lake, feed, feed_given(feed).name, path) for feed, path in given]
+    feeds = {feed: feed_given(feed) for feed, _ in given}
+    sources = [source_of(lake, feed, feeds[feed].name, path) for feed, path in given]
     every = None if arguments.once else arguments.every or _EVERY
-    following = _Following(lake, config, arguments, progress)
+    following = _Following(lake, config, arguments, progress, feeds)
     with _asked_to_stop() as stop:
         following.take_up(sources, stop)
         news = arriving(lake.spark, sources, every=every, most_files=config.ingest.max_files)
         try:
-            quiet_since = told_since = (
-                None  # moments of the last ring and the first one since the last look at the whole
-            )
+            rung = list[float]()  # moments of the first and the last ring since the last look at the whole
             for ring in news:
                 if stop.is_set():
                     break
                 if ring is not None:
                     following.bring(ring, stop)
                     ring.answer()
-                    quiet_since = time.monotonic()
-                    told_since = told_since or quiet_since
-                if every is None or quiet_since is None or told_since is None:
+                    rung = [*rung[:1], time.monotonic()]
+                if every is None or not rung:
                     continue
                 now = time.monotonic()
-                if now - quiet_since >= every or now - told_since >= _PATIENCE:
+                if now - rung[-1] >= every or now - rung[0] >= _PATIENCE:
                     following.look_at_all(sources, stop)
-                    quiet_since = told_since = None
+                    rung.clear()
             if every is None and not stop.is_set():
                 following.look_at_all(sources, stop)
         finally:
@@ -110,6 +109,7 @@ class _Following:
     config: Config
     arguments: Arguments
     progress: Progress
+    feeds: dict[str, Feed]  # by how they were given
     started: float = field(default_factory=time.monotonic)
     batches: int = 0
     rows: int = 0
@@ -119,7 +119,7 @@ class _Following:
 
     def take_up(self, sources: list[Source], stop: threading.Event) -> None:
         """Finish what a killed process has begun, and read what the log of a table tells since the book was written."""
-        self._round(sources, News(frozenset(), is_first=True))
+        self._round(sources, News(frozenset(), self.feeds, is_first=True))
         for source in sources:
             self._follow_up(source, stop)
 
@@ -128,13 +128,13 @@ class _Following:
         if ring.source.is_table(self.lake.spark):
             self._follow_up(ring.source, stop)
         elif ring.names:  # files without a byte make a stream ring as well, and have no name there
-            self._round([ring.source], News(ring.names))
+            self._round([ring.source], News(ring.names, self.feeds))
 
     def look_at_all(self, sources: list[Source], stop: threading.Event) -> None:
         """Bring in what streams saw too early, or see only once: files that were empty, have grown or were mended."""
         for source in sources:
             if not source.is_table(self.lake.spark):
-                while not stop.is_set() and self._round([source], News(None)):
+                while not stop.is_set() and self._round([source], News(None, self.feeds)):
                     pass
 
     def end(self) -> None:
@@ -157,11 +157,11 @@ class _Following:
 
     def _follow_up(self, source: Source, stop: threading.Event) -> None:
         """Read a table's log to its end, a batch at a time."""
-        while not stop.is_set() and source.is_table(self.lake.spark) and self._round([source], News(None)):
+        while not stop.is_set() and source.is_table(self.lake.spark) and self._round([source], News(None, self.feeds)):
             pass
 
     def _round(self, sources: list[Source], news: News) -> bool:
-        """Ingest and validate what has come; returns whether anything came in."""
+        """Ingest and validate what has come; returns whether there is more of it."""
         began = time.monotonic()
         told = list[str]()
         inputs = tuple((source.feed, source.path) for source in sources)
@@ -179,12 +179,12 @@ class _Following:
             self._refuse(str(refusal))
         rows = ingest.rows or 0
         if rows or validate.outcome != "nothing new":
-            feeds = ", ".join(dict.fromkeys(feed_given(source.feed).name for source in sources))
+            feeds = ", ".join(dict.fromkeys(self.feeds[source.feed].name for source in sources))
             what = "; ".join(told) or "nothing entered silver"
             self.progress.brought(feeds, what, files=ingest.files, rows=rows, seconds=time.monotonic() - began)
         self.batches += ingest.batches
         self.rows += rows
-        return rows > 0
+        return rows > 0 and ingest.is_cut
 
     def _run(self, job: str, news: News, told: list[str], inputs: tuple[tuple[str, str], ...] = ()) -> Run:
         def tell(kind: str, sentence: str) -> None:

@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame, Row
 import shoal
 from shoal.errors import ConfigError, DataError, GateError
 from shoal.lake import Lake
+from shoal.sources import Feed
 from shoal.tables import METRICS, RUNS, Table
 
 
@@ -32,6 +33,7 @@ class News:
     """What a stream has seen of the inputs of a run."""
 
     names: frozenset[str] | None  # paths of the files that have come; None: whatever is not known yet, a part at a time
+    feeds: Mapping[str, Feed]  # as they were declared when the stream began, by how they are given
     is_first: bool = False  # of its command, which finishes what another has begun
 
 
@@ -52,6 +54,7 @@ class Run:
     rows: int | None = None
     files: int = 0  # that ingest has read
     batches: int = 0  # that it has read them as
+    is_cut: bool = False  # of a stream: more was there than one batch may hold
     refused: list[str] = field(default_factory=list)  # of a stream, which goes on
     outcome: str = "done"
     warnings: list[str] = field(default_factory=list)

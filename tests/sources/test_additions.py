@@ -94,15 +94,16 @@ def test_rows_are_those_that_the_versions_have_added_whatever_came_after(spark, 
     def brought(*ranges):
         return lambda _: ranges
 
-    (snapshot,) = find_additions(spark, str(table), brought(), 100)
-    (since,) = find_additions(spark, str(table), brought((0, 0)), 100)
-    (part,) = find_additions(spark, str(table), brought((0, 0), (5, 5)), 1)
+    (snapshot,), _ = find_additions(spark, str(table), brought(), 100)
+    (since,), is_cut = find_additions(spark, str(table), brought((0, 0)), 100)
+    (part,), part_is_cut = find_additions(spark, str(table), brought((0, 0), (5, 5)), 1)
 
     assert snapshot.path == f"{table}@v5"
     assert (since.path, since.sha256) == (f"{table}@v1..5", snapshot.sha256)
     assert since.size == sum((table / f.path).stat().st_size for f in files_of(spark, Versions(str(table), 1, 5)))
     assert part.path == f"{table}@v1..1"
-    assert find_additions(spark, str(table), brought((0, 5)), 100) == []
+    assert (is_cut, part_is_cut) == (False, True)
+    assert find_additions(spark, str(table), brought((0, 5)), 100) == ([], False)
     rows = _delta_table(spark, since.path).drop("_metadata").orderBy("id").collect()
     assert [tuple(row) for row in rows] == [
         (1, "a/b c", day, None), (2, None, day, None), (3, "x=%41+é", None, None), (4, "a/b c", day, "new"),

@@ -83,16 +83,15 @@ def versions_of(path: str) -> Versions | None:
 
 def find_additions(
     spark: SparkSession, folder: str, brought: Callable[[str], Sequence[tuple[int, int]]], most_files: int
-) -> list[SourceFile]:
+) -> tuple[list[SourceFile], bool]:
     """What a table holds that was not brought yet: of one never read all it holds now, else what was added since.
 
     Args:
         brought: first and last of the versions that were read, of the table with the id that it is given.
-        most_files: where more were added, the versions end with the one that exceeds it; the rest is found once
-            these were read.
+        most_files: where more were added, the versions end before the one that would exceed it.
 
     Returns:
-        One or none.
+        One or none, and whether there is more, which is found once this was read.
 
     Raises:
         ConfigError: there is no table.
@@ -103,13 +102,13 @@ def find_additions(
     place = now.path.rpartition("@v")[0]
     ranges = brought(table_id)
     if not any(first == 0 for first, _ in ranges):
-        return [now]
+        return [now], False
     for first, last in gaps(ranges, int(latest)):
         if batch := _first_of(spark, Versions(place, first, last), most_files):
             named = Versions(place, batch[0].version, batch[-1].version)
             size, at = sum(commit.size for commit in batch if commit.adds_rows), batch[-1].at
-            return [SourceFile(named.path, "delta", size, at, f"{table_id}@{named.last}")]
-    return []
+            return [SourceFile(named.path, "delta", size, at, f"{table_id}@{named.last}")], named.last < int(latest)
+    return [], False
 
 
 def gaps(ranges: Iterable[tuple[int, int]], last: int) -> list[tuple[int, int]]:
