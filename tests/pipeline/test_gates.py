@@ -43,6 +43,7 @@ SAID = {
     "duration_s is a number": {"duration_s": "long"},
     "line_kind is one of its allowed values": {"line_kind": "mystery"},
     "currency is the shop's": {"currency": "USD"},
+    "is_deleted is true or false": {"is_deleted": "some"},
     "the row fits its header": "{this is no JSON",
     "the row is text in UTF-8": {"user_id": "m\ufffdller"},
 }
