@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from shoal.errors import DataError
 from shoal.following import _asked_to_stop
 from shoal.lake import Lake
 from shoal.streams import arriving, source_of
@@ -73,10 +74,11 @@ def test_a_table_rings_for_what_is_added_or_changed_and_reads_nothing(spark, sou
     assert told(spark, source) == [[]]
 
 
-def test_what_does_not_exist_any_more_ends_the_stream_with_its_name(spark, source):
-    folder = Path(source.path)
-    folder.rmdir()
-    assert told(spark, source) == [], "a folder may come later"
+def test_an_input_that_is_not_there_is_named(spark, source):
+    Path(source.path).rmdir()
+
+    with pytest.raises(DataError, match=r"/in cannot be followed: "):
+        told(spark, source)
 
 
 def test_the_first_signal_asks_and_the_second_interrupts():
