@@ -13,7 +13,8 @@ from shoal.cli import run_job
 from shoal.config import Config, settings_hash
 from shoal.lake import Lake
 from shoal.models import recommend
-from shoal.models.metric import Metric
+from shoal.models.metric import Metric, stands_in
+from shoal.models.recommend import AlsModel, FittedAls, Judgement
 from shoal.params import RecommendParams
 from shoal.people import People
 from shoal.runs import Run
@@ -62,29 +63,57 @@ def _recommended(
     users = features.where(F.col("recency_event_days") <= params.active_days).select("user_id")
 
     metrics = recommend.measure(item_days, items, run.day, params, known_before=earlier)
-    fitted = recommend.fit(recommend.strengths(item_days, as_of=run.day, params=params), params)
-    model_id = None
-    if fitted is None:
-        run.stand_in(
-            f"recommend.{entry}: needs {params.min_interactions:,} pairs of user and item and found fewer; "
-            "popularity stands in",
-            config.strict,
-        )
+    judged = recommend.judge(metrics, params)
+    failed = judged.failed
+    fitted = None if failed else recommend.fit(recommend.strengths(item_days, as_of=run.day, params=params), params)
+    model_id: str | None
+    if fitted is not None:
+        source, model_id = recommend.ALS, _stored(lake, config, run, entry, fitted, judged)
     else:
-        model_id = model_store.save_model(lake, run, STAGE, entry, "als", fitted.model)
-        factors = fitted.user_factors.unionByName(fitted.item_factors)
-        model_store.save_factors(lake, run, STAGE, entry, factors)
+        failed = failed or f"needs {params.min_interactions:,} pairs of user and item and found fewer"
+        fitted, source, model_id, said = _stand_in(lake, config, run, entry, failed)
+        metrics = [*metrics, said]
     owned = recommend.owned(item_days, as_of=run.day)
     limit = recommend.popular_limit(owned, items, params)
     popular = recommend.popular(item_days, items, as_of=run.day, days=params.popularity_days, limit=limit)
-    lists = recommend.recommend(fitted, users, popular.checkpoint(), owned, items, params).select(
-        "*",
-        F.lit(run.key).alias("run_id"),
-        F.lit(entry).alias("list_name"),
-        F.when(F.col("source") == "als", F.lit(model_id).cast("string")).alias("model_id"),
-    )
+    by_model = F.col("source") == recommend.ALS
+    lists = recommend.recommend(fitted, users, popular.checkpoint(), owned, items, params).withColumns({
+        "run_id": F.lit(run.key),
+        "list_name": F.lit(entry),
+        "model_id": F.when(by_model, F.lit(model_id).cast("string")),
+        "source": F.when(by_model, F.lit(source)).otherwise(F.col("source")),
+    })  # fmt: skip
     lake.replace(RECOMMENDATIONS, lists, where=f"{run.slice} AND list_name = '{entry}'", once=f"{run.key}/{entry}")
     return metrics
+
+
+def _stored(lake: Lake, config: Config, run: Run, entry: str, fitted: FittedAls, judged: Judgement) -> str:
+    """Store the model of today, and say what is to be known of it; returns its id."""
+    if judged.untested:
+        run.stand_in(f"{STAGE}.{entry}: {judged.untested}", "it is used as it is", config.strict)
+    if judged.undecided:
+        run.warn(f"{STAGE}.{entry}: {judged.undecided}")
+    model_store.save_factors(lake, run, STAGE, entry, fitted.user_factors.unionByName(fitted.item_factors))
+    return model_store.save_model(lake, run, STAGE, entry, recommend.ALS, fitted.model)
+
+
+def _stand_in(
+    lake: Lake, config: Config, run: Run, entry: str, failed: str
+) -> tuple[FittedAls | None, str, str | None, Metric]:
+    """What takes the place of today's model: the last one that was released, or popularity alone.
+
+    Returns:
+        It, the source and the model's id of its rows, and a metric that says so.
+    """
+    last = model_store.last_good(lake, run, STAGE, entry, AlsModel)
+    if last is None:
+        run.stand_in(f"{STAGE}.{entry}: {failed}", "popularity stands in", config.strict)
+        return None, recommend.POPULARITY, None, stands_in(recommend.POPULARITY, failed)
+    run.stand_in(f"{STAGE}.{entry}: {failed}", last.stands_in, config.strict)
+    factors = model_store.load_factors(lake, last)
+    users, items = (factors.where(F.col("side") == side) for side in ("user", "item"))
+    said = stands_in(model_store.LAST_MODEL, failed, (run.day - last.as_of).days)
+    return FittedAls(last.model, users, items), model_store.LAST_MODEL, last.model_id, said
 
 
 if __name__ == "__main__":

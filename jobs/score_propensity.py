@@ -2,6 +2,7 @@
 silver.users, silver.user_changes, silver.identities, silver.account_aliases -> gold.propensities
 """
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 from pyspark.sql import DataFrame
@@ -12,7 +13,8 @@ from shoal.cli import run_job
 from shoal.config import Config, settings_hash
 from shoal.lake import Lake
 from shoal.models import propensity
-from shoal.models.metric import Metric
+from shoal.models.metric import Metric, stands_in
+from shoal.models.propensity import Learned, PropensityModel
 from shoal.params import PropensityParams
 from shoal.people import People
 from shoal.runs import Run
@@ -55,19 +57,39 @@ def _score(lake: Lake, config: Config, run: Run, target: str, params: Propensity
     first = days.agg(F.min("event_date")).first()
     assert first is not None, "an aggregate has one row"
     learned = propensity.learn(examples, as_of=run.day, first_day=first[0] or run.day, params=params)
-    for sentence in learned.warnings:
-        run.stand_in(f"propensity.{target}: {sentence}", config.strict and learned.model is None)
-    model_id = learned.model and model_store.save_model(lake, run, STAGE, target, learned.source, learned.model)
+    applied, model_id = _applied(lake, config, run, target, params, learned)
     today = lake.read(USER_FEATURES, run.versions_read[USER_FEATURES.name]).where(run.slice)
     active = today.where(F.col("recency_event_days") <= params.active_days)
-    scored = propensity.score(learned, active).select(
+    scored = propensity.score(applied, active).select(
         "*",
         F.lit(run.key).alias("run_id"),
         F.lit(target).alias("target"),
         F.lit(model_id).cast("string").alias("model_id"),
     )
     lake.replace(PROPENSITIES, scored, where=f"{run.slice} AND target = '{target}'", once=f"{run.key}/{target}")
-    return learned.metrics
+    return applied.metrics
+
+
+def _applied(
+    lake: Lake, config: Config, run: Run, target: str, params: PropensityParams, learned: Learned
+) -> tuple[Learned, str | None]:
+    """What today's users are scored with: today's model, the last one that was released, or the base rate."""
+    name = f"{STAGE}.{target}"
+    for sentence in learned.warnings:
+        run.warn(f"{name}: {sentence}")
+    if learned.model is not None:
+        if learned.untested:
+            run.stand_in(f"{name}: {learned.untested}", "it is used as it is", config.strict)
+        return learned, model_store.save_model(lake, run, STAGE, target, learned.source, learned.model)
+    last = model_store.last_good(lake, run, STAGE, target, PropensityModel)
+    if last is None or not last.model.is_of(params):
+        run.stand_in(f"{name}: {learned.failed}", f"the base rate of {learned.base_rate:.2%} stands in", config.strict)
+        return replace(learned, metrics=[*learned.metrics, stands_in(learned.source, learned.failed)]), None
+    run.stand_in(f"{name}: {learned.failed}", last.stands_in, config.strict)
+    said = stands_in(model_store.LAST_MODEL, learned.failed, (run.day - last.as_of).days)
+    return replace(
+        learned, model=last.model, source=model_store.LAST_MODEL, metrics=[*learned.metrics, said]
+    ), last.model_id
 
 
 if __name__ == "__main__":

@@ -3,13 +3,14 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from shoal import model_store, releases, runs
+from shoal import model_store, runs
 from shoal.cli import run_job
 from shoal.config import Config, settings_hash
 from shoal.frames import persisted
 from shoal.lake import Lake
+from shoal.model_store import Stored
 from shoal.models import segments
-from shoal.models.metric import Metric
+from shoal.models.metric import Metric, stands_in
 from shoal.models.segments import SegmentModel
 from shoal.params import SegmentParams
 from shoal.runs import Run
@@ -39,36 +40,44 @@ def _segment(lake: Lake, config: Config, run: Run, entry: str, params: SegmentPa
 def _fitted(
     lake: Lake, config: Config, run: Run, entry: str, params: SegmentParams, features: DataFrame
 ) -> list[Metric]:
-    previous, last_id = _before(lake, run, entry)
-    model = segments.fit(features, params, previous, last_id=last_id)
+    last, shown = model_store.released(lake, run, STAGE, entry, SegmentModel)
+    last_id = max((model.last_id for model in shown), default=0)
+    model = segments.fit(features, params, last.model if last else None, last_id=last_id)
     where, once = f"{run.slice} AND segmentation = '{entry}'", f"{run.key}/{entry}"
     if model is None:
-        run.stand_in(f"segments.{entry}: needs buyers and found none; no one is in a segment", config.strict)
+        run.stand_in(f"segments.{entry}: needs buyers and found none", "no one is in a segment", config.strict)
         lake.replace(SEGMENTS, lake.frame(SEGMENTS, []), where=where, once=once)
         lake.replace(SEGMENT_PROFILES, lake.frame(SEGMENT_PROFILES, []), where=where, once=once)
         return []
-    if model.k < model.k_wanted:
-        run.stand_in(
-            f"segments.{entry}: {model.k} segments instead of {model.k_wanted}: each needs "
-            f"{params.min_users_per_segment} buyers, and enough that differ",
-            config.strict,
-        )
-    model_id = model_store.save_model(lake, run, STAGE, entry, "kmeans", model)
-    labels = {"run_id": run.key, "segmentation": entry, "source": "kmeans", "model_id": model_id}
+    applied, more = _applied(config, run, entry, params, model, last)
+    if applied is None:
+        source, model_id = "kmeans", model_store.save_model(lake, run, STAGE, entry, "kmeans", model)
+    else:
+        source, model_id, model = model_store.LAST_MODEL, applied.model_id, applied.model
+    labels = {"run_id": run.key, "segmentation": entry, "source": source, "model_id": model_id}
     constants = [F.lit(value).alias(name) for name, value in labels.items()]
     with persisted(segments.assign(model, features)) as assigned:
         lake.replace(SEGMENTS, assigned.select("*", *constants), where=where, once=once)
         profiles = segments.profiles(model, assigned.join(features, on="user_id", how="inner"))
         lake.replace(SEGMENT_PROFILES, profiles.select("*", *constants), where=where, once=once)
-    return segments.evaluate(model, features)
+    return [*segments.evaluate(model, features), *more]
 
 
-def _before(lake: Lake, run: Run, entry: str) -> tuple[SegmentModel | None, int]:
-    """The model whose segments this run continues, and the highest id that any release has ever shown."""
-    names = {row["seq"]: model_store.model_id(row["run_id"], STAGE, entry) for row in releases.history(lake)}
-    found = model_store.load_models(lake, {*names.values()}, SegmentModel)
-    previous = None if run.previous_seq is None else found.get(names[run.previous_seq])
-    return previous, max((model.last_id for model in found.values()), default=0)
+def _applied(
+    config: Config, run: Run, entry: str, params: SegmentParams, model: SegmentModel, last: Stored[SegmentModel] | None
+) -> tuple[Stored[SegmentModel] | None, list[Metric]]:
+    """The last model where today's tells fewer segments apart than it should and the last one more; else None."""
+    if model.k >= model.k_wanted:
+        return None, []
+    lacking = (
+        f"{model.k} segments instead of {model.k_wanted}: each needs {params.min_users_per_segment} buyers, "
+        "and enough that differ"
+    )
+    if last is None or last.model.k <= model.k or not last.model.is_of(params):
+        run.stand_in(f"{STAGE}.{entry}: {lacking}", "these are shown", config.strict)
+        return None, []
+    run.stand_in(f"{STAGE}.{entry}: {lacking}", last.stands_in, config.strict)
+    return last, [stands_in(model_store.LAST_MODEL, lacking, (run.day - last.as_of).days)]
 
 
 if __name__ == "__main__":

@@ -26,6 +26,21 @@ def run_of(lake: Lake, seq: int | None) -> str | None:
     return next((str(row["run_id"]) for row in history(lake) if row["seq"] == seq), None)
 
 
+def lineage(releases: Sequence[Row], seq: int | None) -> list[Row]:
+    """The releases that were shown one in place of the other up to one of them, newest first.
+
+    What a rollback took away is not among them. Each is the release that its run made itself; one of an older day
+    that was filled in later came in no other's place, and is the last.
+    """
+    found, by_seq = list[Row](), {row["seq"]: row for row in releases}
+    while seq in by_seq:
+        run_id = by_seq[seq]["run_id"]
+        own = next(row for row in releases if row["run_id"] == run_id and row["kind"] != "rollback")
+        found.append(own)
+        seq = None if own["kind"] == "archive" else own["replaces_seq"]
+    return found
+
+
 def is_released(releases: Sequence[Row], run_id: str) -> bool:
     """True once a run was made visible or archived; its rows are then never rewritten."""
     return any(row["run_id"] == run_id for row in releases)
@@ -69,8 +84,7 @@ def roll_back(lake: Lake, to: int | None, *, now: datetime, max_retries: int) ->
         if shown is None:
             raise ConfigError(f"nothing was released in {lake.location} yet")
         # Of a run that is shown again, what its own release has replaced: a second rollback goes further back.
-        own = next(row for row in releases if row["run_id"] == shown["run_id"] and row["kind"] != "rollback")
-        wanted = own["replaces_seq"] if to is None else to
+        wanted = lineage(releases, shown["seq"])[0]["replaces_seq"] if to is None else to
         target = next((row for row in releases if row["seq"] == wanted), None)
         if target is None:
             known = ", ".join(str(row["seq"]) for row in releases)

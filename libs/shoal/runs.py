@@ -83,15 +83,15 @@ class Run:
             self.warnings.append(sentence)
             self.tell("warning", sentence)
 
-    def stand_in(self, sentence: str, strict: bool) -> None:
-        """Say that a model is missing or poorer than asked for, and what stands in; with ``strict``, stop.
+    def stand_in(self, lacking: str, instead: str, strict: bool) -> None:
+        """Say that a model did not pass its gate or lacks data, and what is done instead; with ``strict``, stop.
 
         Raises:
             GateError: ``strict`` was set.
         """
         if strict:
-            raise GateError(f"{sentence} (strict is set)")
-        self.warn(sentence)
+            raise GateError(f"{lacking} (strict is set)")
+        self.warn(f"{lacking}; {instead}")
 
     def note(self, sentence: str) -> None:
         """Say something worth knowing."""

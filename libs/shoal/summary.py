@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from shoal import facts, releases
 from shoal.lake import Lake
 from shoal.models.propensity.model import LOGISTIC_REGRESSION, RECENCY
+from shoal.models.recommend import POPULARITY
 from shoal.replays import IS_REJECTED
 from shoal.tables import (
     BATCHES,
@@ -33,8 +34,8 @@ _PEOPLE = 3
 _ITEMS = 5
 _SHOWN_METRICS = {
     "propensity": ("auc", "lift@decile1", "lift_ceiling", "log_loss", "calibration_slope", "mean_predicted",
-                   "mean_observed"),
-    "segments": ("silhouette", "k"),
+                   "mean_observed", "stands_in"),
+    "segments": ("silhouette", "k", "stands_in"),
 }  # fmt: skip
 
 
@@ -54,7 +55,7 @@ def summary(lake: Lake) -> str:
         _deciles(lake, run_id),
         _people(lake, run_id, shown["as_of"]),
         _metrics(lake, run_id),
-        *([_listed("What stood in for models", shown["fallbacks"])] if shown["fallbacks"] else []),
+        *([_listed("What the models' stages warned of", shown["fallbacks"])] if shown["fallbacks"] else []),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -119,7 +120,9 @@ def _people(lake: Lake, run_id: str, as_of: date) -> str:
     segments = _of_run(lake, SEGMENTS, run_id).where("segment_rank <= 3")
     lists = _of_run(lake, RECOMMENDATIONS, run_id)
     names = catalogue_at(lake.read(ITEMS), as_of).select("item_id", "title")
-    with_list = segments.join(lists.where("source = 'als'").select("user_id").distinct(), on="user_id", how="left_semi")
+    with_list = segments.join(
+        lists.where(F.col("source") != POPULARITY).select("user_id").distinct(), on="user_id", how="left_semi"
+    )
     chosen = with_list.groupBy("segment_rank").agg(
         F.min("user_id").alias("user_id"), F.first("segment_name").alias("name")
     )

@@ -112,7 +112,7 @@ def release_lines(lake: Lake) -> list[str]:
     return [
         f"{'*' if row is shown else ' '} {row['seq']:>4}  {row['kind']:<8}  {row['run_id']}  "
         f"released {row['released_at'].astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-        + (f"  {len(row['fallbacks'])} fallbacks" if row["fallbacks"] else "")
+        + (f"  {len(row['fallbacks'])} warnings of models" if row["fallbacks"] else "")
         for row in reversed(book)
     ]
 

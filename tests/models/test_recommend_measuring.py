@@ -9,7 +9,16 @@ from sklearn.metrics import ndcg_score
 
 from shoal.frames import few_rows
 from shoal.models.metric import Metric
-from shoal.models.recommend.measuring import Z_95, bought_before, compare, evaluate, measure, time_split
+from shoal.models.recommend.measuring import (
+    Z_95,
+    Judgement,
+    bought_before,
+    compare,
+    evaluate,
+    judge,
+    measure,
+    time_split,
+)
 from shoal.params import RecommendParams
 from shoal.tables import USER_ITEM_DAYS
 
@@ -175,3 +184,58 @@ def test_measure_says_so_where_als_cannot_be_fitted(shop):
     assert values(found, "als") == {"ndcg@2": None, "recall@2": None, "coverage@2": None}
     assert all("10000" in m.note for m in found if m.model == "als")
     assert values(found, "popularity")["users"] == 16
+
+
+def difference(mean, low, high) -> list[Metric]:
+    """What was measured of als beside popularity."""
+    name = "ndcg@2 als - popularity"
+    found = {name: mean, f"{name} low": low, f"{name} high": high}
+    return [
+        *(Metric("als", metric, value, "") for metric, value in found.items()),
+        Metric("popularity", "ndcg@2", 0.5, ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mean", "low", "high", "kind"),
+    [
+        (-0.2, -0.3, -0.1, "failed"), (-0.2, -0.3, -0.0001, "failed"), (-0.2, -0.4, 0.0, "undecided"),
+        (0.1, -0.1, 0.3, "undecided"), (0.0, 0.0, 0.0, "undecided"), (0.2, 0.1, 0.3, None),
+        (0.2, None, None, "untested"), (None, None, None, "untested"),
+    ],
+)  # fmt: skip
+def test_als_is_judged_by_where_the_interval_lies(mean, low, high, kind):
+    judged = judge(difference(mean, low, high), PARAMS)
+
+    assert [name for name, said in vars(judged).items() if said] == ([kind] if kind else [])
+    if low is not None and kind:
+        assert f"is {mean:.4f}, 95 % interval {low:.4f} to {high:.4f}" in vars(judged)[kind]
+
+
+def test_als_that_wins_passes(shop):
+    days, items = shop
+
+    assert judge(measure(days, items, AS_OF, PARAMS), PARAMS) == Judgement()
+
+
+def test_als_that_could_not_be_fitted_then_is_not_tested(shop):
+    days, items = shop
+    params = PARAMS.model_copy(update={"min_interactions": 10_000})
+
+    assert (
+        "needs 10,000 pairs of user and item at that time"
+        in judge(measure(days, items, AS_OF, params), params).untested
+    )
+
+
+def test_als_that_loses_to_popularity_fails(shop, frame):
+    """Everybody buys the hit next, which until then only strangers bought: it is popular, and to nobody's taste."""
+    days, items = shop
+    buyers = [(f"u{u:02}", 5) for u in range(16)] + [(f"x{n:02}", 50) for n in range(20)]
+    hit = frame(USER_ITEM_DAYS, *(tile(user, "hit", ago, purchases=1) for user, ago in buyers))
+    before = days.where("event_date < DATE '2024-05-02'").unionByName(hit)
+    found = measure(before, items.unionByName(items.selectExpr("'hit' AS item_id").distinct()), AS_OF, PARAMS)
+
+    # The list of two by taste holds nothing that was bought, the list of popularity begins with it.
+    assert (values(found, "als")["ndcg@2"], values(found, "popularity")["ndcg@2"]) == (0.0, 1.0)
+    assert "popularity is better" in judge(found, PARAMS).failed

@@ -15,7 +15,7 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 from shoal.errors import ConfigError
 from shoal.frames import rows_of
 from shoal.models.segments import SegmentModel, assign, evaluate, fit, profiles
-from shoal.models.segments.naming import CLEAR, SAME, TEMPLATES, Figures, leans, marks, names, same_segments
+from shoal.models.segments.naming import CLEAR, SAME, TEMPLATES, Figures, leans, marks, names, same_segments, shown
 from shoal.params import SegmentParams
 from shoal.tables import SEGMENT_PROFILES, USER_FEATURES
 
@@ -267,7 +267,8 @@ def test_a_shop_without_prices_is_ranked_by_orders(spark):
     assert model.ranks[model.segment_ids.index(id_of(model, unpriced, "regular"))] == 1
     assert described["mean_frequency"].is_monotonic_decreasing
     assert described[["net_spend", "net_spend_share", "mean_net_spend", "mean_order_value"]].isna().all(axis=None)
-    assert not any("spend" in sentence for sentence in model.marks)
+    assert not any("spend" in sentence or "per order" in sentence.replace("lines of goods per order", "")
+                   for sentence in model.marks)  # fmt: skip
     assert not any("spend" in TEMPLATES.get(name, {}) for name in model.names)
 
 
@@ -411,16 +412,167 @@ def test_a_lean_counts_only_where_the_plain_mean_agrees():
 
     assert leans(segment, figures(), scaled) == {"recency": 0.8, "frequency": 0.0, "once": 1.0}
     assert leans(figures(once=0.8), figures(), {}) == {"once": 0.0}  # four of five are not "one-time buyers"
+    # A few who went long ago make the mean; the median, which is shown, says that they ordered lately.
+    assert leans(figures(recency=60.0, median_recency=9.0), figures(), {"recency": 0.8})["recency"] == 0.0
 
 
-def test_marks_speak_in_the_segment_s_own_figures():
-    assert marks(figures(frequency=8.0, median_recency=12.5, net=Decimal(4100)), figures()) == (
-        "orders 3.2x as often as the average buyer, last order 12.5 days ago (median; all buyers 45), "
-        "net spend 410.00 per buyer (4.1x the average)"
+def test_marks_tell_first_what_the_name_speaks_of():
+    regulars = figures(frequency=8.0, tenure=310.4, median_recency=12.5, net=Decimal(4100), basket=1.25)
+    orders = "8.0 orders per buyer, first seen 310 days ago (means; all buyers 2.5 and 100)"
+    recency, spend = "last order 12.5 days ago (median; all buyers 45)", "net spend 410.00 per buyer (4.1x the average)"
+    basket, ticket = "1.2 lines of goods per order (all buyers 2.0)", "40.00 per order (all buyers 40.00)"
+
+    told = {
+        "All buyers": [orders, recency, spend],
+        "Loyal regulars": [recency, orders, spend],
+        "Big spenders (2)": [orders, recency, spend],
+        "Frequent small baskets": [orders, basket, recency, spend],
+        "Small low-value baskets": [ticket, basket, orders, recency, spend],
+        "Silent, small-basket buyers": [recency, basket, orders, spend],
+    }
+    assert {name: marks(regulars, figures(), name) for name in told} == {
+        name: ", ".join(phrases) for name, phrases in told.items()
+    }
+
+
+def test_marks_of_one_order_each_and_of_money_that_went_back():
+    assert marks(figures(once=1.0, frequency=1.0, tenure=14.0, net=Decimal(-30)), figures(), "New one-time buyers") == (
+        "last order 45 days ago (median; all buyers 45), 1 order per buyer, first seen 14 days ago "
+        "(means; all buyers 2.5 and 100), net spend -3.00 per buyer"
     )
-    assert marks(figures(once=1.0, frequency=1.0, net=Decimal(-30)), figures()) == (
-        "ordered once, last order 45 days ago (median; all buyers 45), net spend -3.00 per buyer"
+    assert "per order" not in marks(figures(basket=None, ticket=None), figures(), "Small low-value baskets")
+
+
+LEANING = ("recency", "frequency", "spend", "tenure", "basket", "ticket")
+FIGURE_OF = {"recency": "median_recency"}
+UNSPOKEN = {  # what no reader takes the name to compare with other segments
+    "Champions": {"recency", "frequency"}, "Loyal regulars": {"recency", "tenure"}, "Fast starters": {"frequency"},
+    "New customers": {"recency"}, "New one-time buyers": {"recency"}, "At risk": {"frequency"},
+    "Occasional buyers": {"tenure"},
+}  # fmt: skip
+IN_WORDS = {
+    "recent": ("recency", -1), "silent": ("recency", 1), "rare": ("frequency", -1), "frequent": ("frequency", 1),
+    "low-spend": ("spend", -1), "high-spend": ("spend", 1), "newer": ("tenure", -1), "older": ("tenure", 1),
+    "small-basket": ("basket", -1), "large-basket": ("basket", 1), "low-ticket": ("ticket", -1),
+    "high-ticket": ("ticket", 1), "one-time": ("once", 1),
+}  # fmt: skip
+
+
+def claimed(name: str) -> dict[str, int]:
+    """The directions that a name claims."""
+    name = name.split(" (")[0]
+    words = name.lower().removesuffix(" buyers").split(", ")
+    return dict(TEMPLATES.get(name) or (IN_WORDS[word] for word in words if word in IN_WORDS))
+
+
+def contradictions(given: list[str], segments: list[Figures]) -> list[tuple[str, str, str]]:
+    """Where another segment goes as far in what a name compares, and its own name does not say so."""
+    return [
+        (name, figure, other)
+        for name, mine in zip(given, segments, strict=True)
+        for figure, sign in claimed(name).items()
+        for other, theirs in zip(given, segments, strict=True)
+        if other != name and figure not in UNSPOKEN.get(name, ()) and claimed(other).get(figure) != sign
+        and sign * (valued(theirs, figure) - valued(mine, figure)) >= 0
+    ]  # fmt: skip
+
+
+def valued(segment: Figures, figure: str) -> float:
+    return float(getattr(segment, FIGURE_OF.get(figure, figure)))
+
+
+def named(segments: list[Figures], scaled: list[dict[str, float]], kept: list[str | None] | None = None) -> list[str]:
+    everyone = figures(recency=93.1, median_recency=51.0, frequency=4.3, tenure=226.0, once=0.4, basket=22.1,
+                       net=Decimal(19160), ticket=448.0)  # fmt: skip
+    return names(
+        [leans(segment, everyone, lean) for segment, lean in zip(segments, scaled, strict=True)],
+        kept or [None] * len(segments),
+        [shown(segment) for segment in segments],
     )
+
+
+# The six segments of Online Retail at the end of 2011, and how far they lean.
+RETAIL = [
+    (figures(recency=16.2, median_recency=9.0, frequency=15.02, tenure=321.2, once=0.0, basket=22.3,
+             net=Decimal(82761), ticket=570.6),
+     {"recency": -1.17, "frequency": 1.82, "spend": 1.48, "tenure": 0.65, "basket": 0.13, "ticket": 0.41}),
+    (figures(recency=51.5, median_recency=33.0, frequency=3.88, tenure=247.6, once=0.01, basket=34.8,
+             net=Decimal(17853), ticket=475.2),
+     {"recency": -0.27, "frequency": 0.3, "spend": 0.4, "tenure": 0.24, "basket": 0.75, "ticket": 0.3}),
+    (figures(recency=75.1, median_recency=41.0, frequency=3.55, tenure=227.9, once=0.0, basket=10.4,
+             net=Decimal(8220), ticket=301.6),
+     {"recency": -0.08, "frequency": 0.2, "spend": -0.07, "tenure": 0.11, "basket": -0.63, "ticket": -0.45}),
+    (figures(recency=192.2, median_recency=187.0, frequency=1.30, tenure=246.2, once=0.71, basket=27.1,
+             net=Decimal(5377), ticket=424.0),
+     {"recency": 0.94, "frequency": -0.79, "spend": -0.38, "tenure": 0.29, "basket": 0.42, "ticket": 0.1}),
+    (figures(recency=37.8, median_recency=37.0, frequency=1.08, tenure=38.5, once=0.93, basket=27.9,
+             net=Decimal(3751), ticket=361.3),
+     {"recency": -0.33, "frequency": -0.93, "spend": -0.72, "tenure": -1.94, "basket": 0.3, "ticket": -0.05}),
+    (figures(recency=190.4, median_recency=195.0, frequency=1.30, tenure=227.9, once=0.76, basket=6.1,
+             net=Decimal(1594), ticket=288.2),
+     {"recency": 0.89, "frequency": -0.8, "spend": -1.33, "tenure": 0.13, "basket": -1.28, "ticket": -1.2}),
+]  # fmt: skip
+BEFORE = ["Champions", "Big-basket buyers", "Small low-value baskets", "Lapsed", "New one-time buyers", "Low spenders"]
+
+
+def test_names_that_contradict_the_figures_of_others_are_found():
+    """Those longest gone were called low spenders, and so were those with the smallest baskets."""
+    found = {(name, figure, other) for name, figure, other in contradictions(BEFORE, [s for s, _ in RETAIL])}
+
+    assert found == {
+        ("Lapsed", "recency", "Low spenders"),
+        ("Small low-value baskets", "basket", "Low spenders"),
+        ("Small low-value baskets", "ticket", "Low spenders"),
+    }
+
+
+@pytest.mark.parametrize("kept", [None, BEFORE])
+def test_no_name_contradicts_the_figures_of_another_segment(kept):
+    given = named([segment for segment, _ in RETAIL], [lean for _, lean in RETAIL], kept)
+
+    assert contradictions(given, [segment for segment, _ in RETAIL]) == []
+    assert given[0] == "Champions"
+    assert claimed(given[3])["recency"] == claimed(given[5])["recency"] == 1  # both are long gone, and said to be
+    assert not any("Other" in name or "Average" in name for name in given)
+
+
+def test_what_one_segment_cannot_say_no_other_claims():
+    """The median of the second lies beyond that of the first, but not clearly: nobody is called lapsed."""
+    gone = figures(recency=200.0, median_recency=150.0)
+    longer = figures(recency=93.5, median_recency=160.0)
+    given = named([gone, longer], [{"recency": 0.9}, {"recency": 0.05}])
+
+    assert [claimed(name).get("recency") for name in given] == [None, None]
+
+
+def test_a_tie_marks_nobody_out():
+    """Both are known for as long, and only one of them clearly, on the scale that no single buyer can bend."""
+    both = [figures(tenure=300.2, recency=95.0), figures(tenure=299.9, recency=95.0)]
+
+    assert "tenure" not in claimed(named(both, [{"tenure": 0.6}, {"tenure": 0.2}])[0])
+    assert claimed(named(both, [{"tenure": 0.6}, {"tenure": 0.5}])[0]) == {"tenure": 1}
+
+
+@pytest.mark.parametrize("k", [2, 4, 6, 10])
+def test_no_names_of_segments_drawn_at_random_contradict_their_figures(k):
+    for seed in range(30):
+        draw = np.random.default_rng([k, seed, 1])
+        drawn = [
+            figures(
+                recency=recency, median_recency=recency * draw.uniform(0.7, 1.2), frequency=draw.lognormal(1, 1),
+                tenure=draw.uniform(30, 400), once=draw.choice([0.0, 0.5, 0.95]), basket=draw.lognormal(2.5, 1),
+                net=Decimal(round(draw.lognormal(8, 2), 2)), ticket=draw.lognormal(5, 1),
+            )
+            for recency in draw.uniform(5, 250, size=k)
+        ]  # fmt: skip
+        scaled = [
+            {name: sign * abs(draw.normal()) for name, sign in zip(LEANING, draw.choice([-1, 1], 6), strict=True)}
+            for _ in drawn
+        ]
+        given = named(drawn, scaled)
+
+        assert len({*given}) == k
+        assert contradictions(given, drawn) == [], (k, seed)
 
 
 def test_segments_are_recognised_one_to_one_and_only_when_near():

@@ -23,7 +23,7 @@ class RecommendParams(Params):
     reg: float = Field(ge=0, description="penalty on the factors")
     alpha: float = Field(gt=0, description="confidence per unit of strength")
     seed: Seed = Field(description="same seed and data, same factors")
-    min_interactions: int = Field(ge=1, description="fewer user-item pairs: popularity stands in")
+    min_interactions: int = Field(ge=1, description="fewer user-item pairs: nothing is learned")
     popularity_days: int = Field(ge=1, description="days before as_of whose buyers make an item popular")
     test_days: int = Field(ge=1, description="days before as_of that are held out to measure quality")
     k: int = Field(ge=1, description="length of the list at which quality is measured")

@@ -19,8 +19,15 @@ from shoal.tables.vocabulary import MONEY_SUM
 
 _RUN = text("run_id", "run that computed it", required=True)
 _USER = text("user_id", "the shop's own id of the account", required=True, personal=True)
-_MODEL = text("model_id", "model in ops.models that computed it; null for a baseline without one")
-_SOURCE = text("source", "how the row came about: the model's name, or the baseline that stood in", required=True)
+_MODEL = text(
+    "model_id", "model in ops.models that computed it, of an earlier run where that stood in; null for a baseline"
+)
+_SOURCE = text(
+    "source",
+    "how the row came about: the model's name, `last model` where the last one that was released stood in for today's, "
+    "or the baseline that did",
+    required=True,
+)
 
 SEGMENTS = Table(
     name="gold.segments",
@@ -110,7 +117,12 @@ RECOMMENDATIONS = Table(
         Column("rank", IntegerType(), "1 is the best", required=True, low=1),
         text("item_id", "the shop's own id of the article", required=True),
         Column("score", DoubleType(), "comparable within one user and source only", required=True),
-        text("source", "als: learned from users alike; popularity: what sells most", required=True),
+        text(
+            "source",
+            "als: learned from users alike; last model: the same, learned by the last one that was released, "
+            "which stood in for today's; popularity: what sells most",
+            required=True,
+        ),
         text("reason", "why this item, in words", required=True),
         _MODEL,
     ),

@@ -246,7 +246,7 @@ RELEASES = Table(
         Column("as_of", DateType(), "first shop-local day that the run did not see", required=True),
         Column("released_at", TimestampType(), "UTC", required=True),
         Column("replaces_seq", LongType(), "release that was current before; null for the first", low=1),
-        Column("fallbacks", ArrayType(StringType()), "models that did not pass their gate, and what stood in",
-               required=True),
+        Column("fallbacks", ArrayType(StringType()), "what the models' stages warned of: which model did not pass its "
+               "gate and what stood in, or what else to mind", required=True),
     ),
 )  # fmt: skip

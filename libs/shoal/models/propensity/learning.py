@@ -1,4 +1,4 @@
-"""Examples at three cuts -> a model that was fitted, calibrated and tested in time order, or the base rate.
+"""Examples at three cuts -> a model that was fitted, calibrated and tested in time order, or why there is none.
 
 With a horizon of H days and outcomes known up to ``as_of``:
 
@@ -34,11 +34,13 @@ CUTS = 3  # fit, calibrate, test
 class Learned:
     """What a target's users are scored with, and how far that was tested."""
 
-    model: PropensityModel | None  # None: the base rate stands in
-    source: str  # logistic_regression or base_rate
+    model: PropensityModel | None  # None: there is too little to learn from, or it did not pass its gate
+    source: str  # name of the model, or of the baseline where there is none
     base_rate: float  # share of users who did it after the newest cut; 0 where no cut has an outcome yet
     metrics: list[Metric] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)  # sentences: what was needed, what was found, what was done
+    failed: str = ""  # why there is no model: what was needed and what was found
+    untested: str = ""  # for want of which cuts the model there is was not tested or not calibrated
+    warnings: list[str] = field(default_factory=list)  # what else to know of the model
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,9 @@ def learn(examples: Callable[[date], DataFrame], *, as_of: date, first_day: date
     """Learn from what users did after earlier days how likely they are to do it after ``as_of``.
 
     A cut can be learned from if more than half a horizon of history lies before it and at least
-    ``min_positives`` users did it, and as many did not. The base rate stands in where no cut can be, where
-    no input varies, where the test's AUC is below ``min_auc``, and where the newest outcomes contradict the
-    refitted model.
+    ``min_positives`` users did it, and as many did not. There is no model where no cut can be, where no input
+    varies, and where the gate says no: the test's AUC is below ``min_auc``, or the newest outcomes contradict the
+    refitted model. One that could not be tested is given, and said to be so.
 
     Args:
         examples: for a cut, rows of ``features.users`` at it of the users active before it, with ``label``:
@@ -74,31 +76,29 @@ def learn(examples: Callable[[date], DataFrame], *, as_of: date, first_day: date
         history = _history(examples, stack, as_of=as_of, first_day=first_day, params=params)
         if not history.cuts:
             rate = history.newest.rate if history.newest else 0.0
-            return _base_rate(rate, [_no_fit(rate, history)], unmeasured(history.newest, "nothing was fitted"))
+            return _none(rate, _no_fit(history), unmeasured(history.newest, "nothing was fitted"))
         return _learned(history, params)
 
 
 def _learned(history: _History, params: PropensityParams) -> Learned:
     """Test a model where there is a cut for it, and fit the one that is applied."""
     cuts, rate = history.cuts, history.cuts[0].rate
-    warnings = _shortened(history)
+    warnings = list[str]()
     metrics = unmeasured(cuts[0], "no cut was left to test at")
     if len(cuts) > 1:
         tested = _model(cuts[1:], params, [])
         if tested is None:
-            warnings.append(_no_input(cuts[-1], rate))
-            return _base_rate(rate, warnings, unmeasured(cuts[0], "nothing could be fitted"))
+            return _none(rate, _no_input(cuts[-1]), unmeasured(cuts[0], "nothing could be fitted"))
         metrics, area = measure(tested, cuts[0], known_rate=cuts[1].rate)
         if area is None or area < params.min_auc:
-            warnings.append(_below_gate(area, cuts[0], params, rate))
-            return _base_rate(rate, warnings, metrics)
+            return _none(rate, _below_gate(area, cuts[0], params), metrics)
     newest = cuts[:2] if len(cuts) == CUTS else cuts[:1]
     applied = _model(newest, params, warnings)
     if applied is None:
-        return _base_rate(rate, [*warnings, _no_input(newest[-1], rate)], metrics)
+        return _none(rate, _no_input(newest[-1]), metrics)
     if applied.calibration_slope == 0:
-        return _base_rate(rate, [*warnings, _contradicted(applied, rate)], metrics)
-    return Learned(applied, LOGISTIC_REGRESSION, rate, metrics, warnings)
+        return _none(rate, _contradicted(applied), metrics)
+    return Learned(applied, LOGISTIC_REGRESSION, rate, metrics, untested=_shortened(history), warnings=warnings)
 
 
 def _model(cuts: Sequence[Examples], params: PropensityParams, warnings: list[str]) -> PropensityModel | None:
@@ -115,8 +115,8 @@ def _model(cuts: Sequence[Examples], params: PropensityParams, warnings: list[st
     return calibrate(model, cuts[0]) if len(cuts) > 1 else model
 
 
-def _base_rate(rate: float, warnings: list[str], metrics: list[Metric]) -> Learned:
-    return Learned(None, BASE_RATE, rate, metrics, warnings)
+def _none(rate: float, why: str, metrics: list[Metric]) -> Learned:
+    return Learned(None, BASE_RATE, rate, metrics, failed=why)
 
 
 def _check(inputs: Sequence[str]) -> None:
@@ -177,43 +177,38 @@ def _problem(found: Examples | None, cut: date, days: int, params: PropensityPar
     return ""
 
 
-def _shortened(history: _History) -> list[str]:
-    """What was left out for want of cuts."""
+def _shortened(history: _History) -> str:
+    """What was left out for want of cuts; empty where nothing was."""
     cuts = history.cuts
     if len(cuts) == CUTS:
-        return []
+        return ""
     if len(cuts) == 1:
-        return [
+        return (
             f"the model, fitted at {cuts[0].cut}, is neither calibrated nor tested: that needs {CUTS} cuts, "
             f"one was found ({history.ended_by})"
-        ]
-    return [
+        )
+    return (
         f"the model, fitted at {cuts[1].cut} for its test and at {cuts[0].cut} for use, is not calibrated: "
         f"that needs {CUTS} cuts, two were found ({history.ended_by})"
-    ]
-
-
-def _no_fit(rate: float, history: _History) -> str:
-    if history.newest is None or not history.newest.users:
-        return f"no rate can be measured yet and 0 stands in: {history.ended_by}"
-    return f"{_stands_in(rate)}: {history.ended_by}"
-
-
-def _no_input(examples: Examples, rate: float) -> str:
-    return f"{_stands_in(rate)}: a fit needs an input with two values, {examples.cut} has none"
-
-
-def _below_gate(area: float | None, test: Examples, params: PropensityParams, rate: float) -> str:
-    found = "none" if area is None else f"{area:.3f}"
-    return f"{_stands_in(rate)}: the test needs an AUC of {params.min_auc:g}, {test.cut} has {found}"
-
-
-def _contradicted(model: PropensityModel, rate: float) -> str:
-    return (
-        f"{_stands_in(rate)}: calibration needs users to whom the model fitted at {model.fit_cut} gives more "
-        f"to do it more often, {model.calibration_cut} shows the opposite or no difference"
     )
 
 
-def _stands_in(rate: float) -> str:
-    return f"the base rate of {rate:.2%} stands in"
+def _no_fit(history: _History) -> str:
+    unknown = history.newest is None or not history.newest.users
+    return f"no rate can be measured yet: {history.ended_by}" if unknown else history.ended_by
+
+
+def _no_input(examples: Examples) -> str:
+    return f"a fit needs an input with two values, {examples.cut} has none"
+
+
+def _below_gate(area: float | None, test: Examples, params: PropensityParams) -> str:
+    found = "none" if area is None else f"{area:.3f}"
+    return f"the test needs an AUC of {params.min_auc:g}, {test.cut} has {found}"
+
+
+def _contradicted(model: PropensityModel) -> str:
+    return (
+        f"calibration needs users to whom the model fitted at {model.fit_cut} gives more "
+        f"to do it more often, {model.calibration_cut} shows the opposite or no difference"
+    )

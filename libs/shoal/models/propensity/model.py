@@ -8,6 +8,8 @@ from operator import add
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from shoal.params import PropensityParams
+
 LOGISTIC_REGRESSION = "logistic_regression"  # names of sources and of measured models
 BASE_RATE = "base_rate"
 RECENCY = "recency"
@@ -48,6 +50,10 @@ class PropensityModel:
         for name, value in vars(self).items():
             if isinstance(value, list):
                 object.__setattr__(self, name, tuple(value))
+
+    def is_of(self, params: PropensityParams) -> bool:
+        """True where it says what these settings ask for, and from nothing that they do not name."""
+        return self.horizon_days == params.horizon_days and {*self.columns} <= {*params.inputs}
 
     @property
     def offset(self) -> float:

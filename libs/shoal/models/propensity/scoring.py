@@ -40,9 +40,10 @@ def score(learned: Learned | PropensityModel, users: DataFrame) -> DataFrame:
         strongest first and none for a baseline; ``source``, the model's name or the baseline's.
     """
     if isinstance(learned, PropensityModel):
-        return _scored(users, learned.logit, _probability(learned.logit), _drivers(learned), LOGISTIC_REGRESSION)
+        return score(Learned(learned, LOGISTIC_REGRESSION, learned.base_rate), users)
     if learned.model is not None:
-        return score(learned.model, users)
+        logit = learned.model.logit
+        return _scored(users, logit, _probability(logit), _drivers(learned.model), learned.source)
     rate = learned.base_rate
     nothing = F.array().cast(_DRIVER_TYPE)
     return _scored(users, F.lit(logit_of(rate)), F.lit(rate), nothing, learned.source)

@@ -6,8 +6,12 @@ from pyspark.sql import functions as F
 from shoal.frames import few_rows
 from shoal.models.recommend.als import FittedAls
 from shoal.models.recommend.popularity import one_row_per_item
-from shoal.models.recommend.scoring import best_by_als
+from shoal.models.recommend.scoring import ALS, best_by_als
 from shoal.params import RecommendParams
+
+__all__ = ["ALS", "POPULARITY", "recommend"]
+
+POPULARITY = "popularity"  # source of rows that fill a list, and of lists without a model
 
 
 def recommend(
@@ -100,6 +104,6 @@ def _filled(
         .where(F.col("place") <= top_n)
         .select(
             "user_id", F.col("place").alias("rank"), "offer.item_id", "offer.score",
-            F.lit("popularity").alias("source"), "offer.reason",
+            F.lit(POPULARITY).alias("source"), "offer.reason",
         )
     )  # fmt: skip

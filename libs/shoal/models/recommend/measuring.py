@@ -1,6 +1,7 @@
 """How good ranked lists are: nDCG, recall and coverage against what users bought afterwards."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from math import log2
 
@@ -24,6 +25,7 @@ AGAIN = (
     "bought in the last {days} days, first or again; users and items known before; "
     "pairs bought before are kept: not comparable with als and popularity"
 )
+_DIFFERENCE = "ndcg@{k} als - popularity"
 _TOO_FEW = "; fewer than {pairs} user-item pairs: not fitted"
 
 
@@ -115,7 +117,7 @@ def _difference(als: DataFrame, popularity: DataFrame, relevant: DataFrame, k: i
     assert row is not None, "an aggregate has one row"
     mean, deviation, users = row
     margin = None if deviation is None else Z_95 * deviation / users**0.5
-    name = f"ndcg@{k} als - popularity"
+    name = _DIFFERENCE.format(k=k)
     note = f"{note}; paired per user, normal 95 % interval"
     return [
         Metric("als", name, _rounded(mean), note),
@@ -212,3 +214,41 @@ def measure(
 
 def _unfitted(names: Sequence[str], k: int, note: str, pairs: int) -> list[Metric]:
     return [Metric("als", f"{name}@{k}", None, note + _TOO_FEW.format(pairs=pairs)) for name in names]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What ALS is worth beside popularity; at most one of these says something."""
+
+    failed: str = ""  # it loses, so it must not be shown
+    untested: str = ""  # why the two could not be compared
+    undecided: str = ""  # neither is known to be better
+
+
+def judge(metrics: Sequence[Metric], params: RecommendParams) -> Judgement:
+    """Judge ALS by the 95 % interval of its nDCG less that of popularity, for the same users.
+
+    Args:
+        metrics: of :func:`measure`.
+        params: the list's settings.
+    """
+    name = _DIFFERENCE.format(k=params.k)
+    value = {metric.metric: metric.value for metric in metrics if metric.model == "als"}
+    low, high = value.get(f"{name} low"), value.get(f"{name} high")
+    if low is None or high is None:
+        need = (
+            "two users who bought something for the first time since then"
+            if name in value
+            else f"{params.min_interactions:,} pairs of user and item at that time"
+        )
+        return Judgement(
+            untested=f"als is not tested against popularity {params.test_days} days back: that needs {need}, "
+            "fewer were found"
+        )
+    measured = (
+        f"the nDCG@{params.k} of als less that of popularity is {value[name]:.4f}, "
+        f"95 % interval {low:.4f} to {high:.4f}"
+    )
+    if high < 0:
+        return Judgement(failed=f"{measured}: popularity is better")
+    return Judgement() if low > 0 else Judgement(undecided=f"{measured}: als is not shown to be better")

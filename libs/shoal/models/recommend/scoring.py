@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 from shoal.kernels.top_n import best_of_blocks
 from shoal.models.recommend.als import FittedAls
 
+ALS = "als"  # source of rows
 SAME_TASTE = "chosen by people with the same taste"
 _USERS_PER_BLOCK = 1024
 _FLOATS_PER_ITEM_BLOCK = 131_072  # 4,096 items at rank 32: 32 MB of scores for a block of users
@@ -36,7 +37,7 @@ def best_by_als(fitted: FittedAls, users: DataFrame, barred: DataFrame, items: D
         .where(F.col("rank") <= top_n)
         .join(known_users.select(F.col("number").alias("user"), "user_id"), "user", how="inner")
         .join(known_items.select(F.col("number").alias("item"), "item_id", "item_group_id"), "item", how="inner")
-        .withColumns({"source": F.lit("als"), "reason": F.lit(SAME_TASTE)})
+        .withColumns({"source": F.lit(ALS), "reason": F.lit(SAME_TASTE)})
         .select("user_id", "rank", "item_id", "score", "source", "reason", "item_group_id")
     )
 

@@ -56,7 +56,7 @@ def profiles(model: SegmentModel, assigned_joined_features: DataFrame) -> DataFr
     labels = zip(model.segment_ids, model.ranks, model.names, strict=True)
     rows = [
         {"segment_id": segment_id, "segment_rank": rank, "segment_name": name}
-        | profile(found[segment_id].figures, found[None].figures)
+        | profile(found[segment_id].figures, found[None].figures, name)
         for segment_id, rank, name in labels
         if segment_id in found
     ]

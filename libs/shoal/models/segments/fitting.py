@@ -13,7 +13,7 @@ from shoal.frames import persisted
 from shoal.models.segments.clustering import canonical, find_centres
 from shoal.models.segments.figures import FIGURES, Group, figures_by
 from shoal.models.segments.model import Centre, SegmentModel, place
-from shoal.models.segments.naming import leans, marks, names, rank_key, same_segments
+from shoal.models.segments.naming import leans, marks, names, rank_key, same_segments, shown
 from shoal.models.segments.scaling import Scale, coordinates, fit_scales
 from shoal.params import SegmentParams
 from shoal.tables import USER_FEATURES
@@ -83,6 +83,7 @@ def _model(
     ids = [previous.segment_ids[old] if previous and old is not None else next(fresh) for old in continued]
     kept = [previous.names[old] if previous and old is not None else None for old in continued]
     groups = [found[place] for place in places]
+    given = names([leans(g.figures, everyone, g.scaled) for g in groups], kept, [shown(g.figures) for g in groups])
     return SegmentModel(
         inputs=tuple(scale.column for scale in inputs),
         lows=tuple(scale.low for scale in inputs),
@@ -94,8 +95,8 @@ def _model(
         centres=tuple(ordered),
         segment_ids=tuple(ids),
         ranks=tuple(range(1, len(ids) + 1)),
-        names=tuple(names([leans(g.figures, everyone, g.scaled) for g in groups], kept)),
-        marks=tuple(marks(g.figures, everyone) for g in groups),
+        names=tuple(given),
+        marks=tuple(marks(g.figures, everyone, name) for g, name in zip(groups, given, strict=True)),
         k=len(ids),
         k_wanted=k_wanted,
         last_id=max([last_id, *ids]),

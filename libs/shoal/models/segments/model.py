@@ -9,6 +9,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from shoal.models.segments.scaling import Scale, coordinates
+from shoal.params import SegmentParams
 
 Centre = tuple[float, ...]
 
@@ -45,6 +46,10 @@ class SegmentModel:
             if isinstance(value, list):
                 plain = tuple(tuple(v) if isinstance(v, list) else v for v in value)
                 object.__setattr__(self, name, plain)
+
+    def is_of(self, params: SegmentParams) -> bool:
+        """True where it looks at nothing that these settings do not name."""
+        return {*self.inputs} <= {*params.inputs}
 
     @property
     def scales(self) -> list[Scale]:
