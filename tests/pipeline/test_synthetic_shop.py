@@ -201,7 +201,7 @@ def test_with_the_first_release_everybody_has_moved(answers, tables):
 def test_who_looked_and_never_bought(answers, tables):
     events = tables(EVENTS)
     events = events[events.user_id.notna() & ~events.is_deleted]
-    looked = {*events.user_id[events.event_type.isin(["view", "click", "cart"]) & (events.line_kind == "goods")]}
+    looked = {*events.user_id[events.event_type.isin(["view", "click", "cart"]) & events.item_id.notna()]}
     buyers = {*events.user_id[events.event_type == "purchase"]}
     chances = dict(zip(tables(PROPENSITIES).user_id, tables(PROPENSITIES).probability, strict=True))
     expected = {user: chances[user] for user in looked - buyers if user in chances and not is_held_out(user)}
