@@ -27,8 +27,8 @@ def problems_of(
         value, kind = value_at(tree, at), errors[0]["type"]
         if kind == "extra_forbidden":
             yield at, f"unknown setting{did_you_mean(str(at[-1]), _known_names(at, model))}"
-        elif kind == "missing" and errors[0]["loc"] == at:
-            yield at, "is missing"
+        elif kind == "missing" and isinstance(last := errors[0]["loc"][-1], str):
+            yield (at if errors[0]["loc"] == at else (*at, last)), "is missing"
         elif kind == "value_error":
             yield _told(at, value, str(errors[0]["ctx"]["error"]))
         elif kind == "too_short" and len(value) >= errors[0]["ctx"]["min_length"]:
