@@ -87,7 +87,7 @@ def item(item_id, title, valid_to=None):
 @pytest.fixture(scope="module")
 def lake(spark, tmp_path_factory):
     lake = Lake(spark, str(tmp_path_factory.mktemp("questions") / "lake"))
-    objects = {"consents": {"marketing/email": (False, NOW)}, "account_kind": "consumer"}
+    objects = {"consents": {"marketing/email": {"given": False, "since": NOW}}, "account_kind": "consumer"}
     rows = {
         GOLD_USERS: [
             *(user(SHOWN, user_id) for user_id in CHANCE),
