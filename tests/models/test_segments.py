@@ -99,9 +99,11 @@ def coordinates(model: SegmentModel, table: pd.DataFrame) -> np.ndarray:
 
 @pytest.fixture(scope="module", autouse=True)
 def small() -> Iterator[None]:
-    """Several partitions for a few rows."""
+    """Several partitions for a few rows; and few fits, as groups that lie so far apart are found by any two."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("shoal.models.segments.clustering.ROWS_PER_PARTITION", 60)
+        patch.setattr("shoal.models.segments.clustering.BEGUN", 2)
+        patch.setattr("shoal.models.segments.clustering.CARRIED_ON", 1)
         yield
 
 

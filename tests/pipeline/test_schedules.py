@@ -44,6 +44,7 @@ def tiny(shelf_at, tmp_path_factory):
     return source, truth_of(shelf_at(folder / "lake"), source, folder / "landing")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [21])
 def test_a_schedule_of_a_few_invoices(shelf, tiny, tmp_path, seed):
     source, truth = tiny
@@ -96,8 +97,9 @@ def synthetic(spark, shelf_at, tmp_path_factory):
     return source, truth_of(shelf_at(folder / "lake"), source, folder / "landing")
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(
+    "seed", [pytest.param(n, marks=pytest.mark.long if n < 3 else pytest.mark.slow) for n in range(12)]
+)
 def test_a_schedule_of_online_retail(shelf, retail, tmp_path, seed):
     source, truth = retail
     schedule = schedule_of(source, seed)
@@ -107,8 +109,9 @@ def test_a_schedule_of_online_retail(shelf, retail, tmp_path, seed):
     check(shelf, source, truth, schedule)
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "seed", [pytest.param(n, marks=pytest.mark.long if n < 2 else pytest.mark.slow) for n in range(4)]
+)
 def test_a_schedule_of_a_synthetic_shop(shelf, synthetic, tmp_path, seed):
     source, truth = synthetic
     schedule = schedule_of(source, seed)

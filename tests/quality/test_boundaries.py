@@ -209,6 +209,7 @@ BREAKING: dict[str, tuple[Table, list[Row], More, dict[str, int | None]]] = {
 WARNING = {MEAN, "the list other has rows", "nearly every list is as long as asked for"}
 
 
+@pytest.mark.long
 def test_what_is_wrong_with_a_run_is_found_and_nothing_else(frame: Frame) -> None:
     parts = [part(frame, case, table, rows, more) for case, (table, rows, more, _) in BREAKING.items()]
 
