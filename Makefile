@@ -61,5 +61,5 @@ wheel: $(STAMP)  ## build dist/shoal-*.whl
 	$(BIN)/python -m build --quiet --wheel --no-isolation
 
 clean:  ## remove everything that was made
-	rm -rf $(VENV) build dist $(DEMO) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache libs/*.egg-info spark-warehouse
+	rm -rf $(VENV) build dist $(DEMO) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis libs/*.egg-info spark-warehouse
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

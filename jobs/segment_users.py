@@ -70,7 +70,7 @@ def _applied(
     if model.k >= model.k_wanted:
         return None, []
     lacking = (
-        f"{model.k} segments instead of {model.k_wanted}: each needs {params.min_users_per_segment} buyers, "
+        f"{model.k} segment{'s' if model.k > 1 else ''} instead of {model.k_wanted}: each needs {params.min_users_per_segment} buyers, "
         "and enough that differ"
     )
     if last is None or last.model.k <= model.k or not last.model.is_of(params):
