@@ -69,8 +69,9 @@ def _applied(
     """The last model where today's tells fewer segments apart than it should and the last one more; else None."""
     if model.k >= model.k_wanted:
         return None, []
+    plural = "s" if model.k > 1 else ""
     lacking = (
-        f"{model.k} segment{'s' if model.k > 1 else ''} instead of {model.k_wanted}: each needs {params.min_users_per_segment} buyers, "
+        f"{model.k} segment{plural} instead of {model.k_wanted}: each needs {params.min_users_per_segment} buyers, "
         "and enough that differ"
     )
     if last is None or last.model.k <= model.k or not last.model.is_of(params):
