@@ -10,7 +10,7 @@ from bad_rows import BAD_FILES, DELIVERED
 from shoal.errors import ShoalError
 from shoal.tables import BATCHES, EVENTS, REJECTED_EVENTS, SILVER
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from shoal.tables import (
     USER_FEATURES,
 )
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 GOOD = (
     "recommend.for_you.rank=4", "recommend.for_you.max_iter=2", "recommend.for_you.min_interactions=50",

@@ -97,9 +97,8 @@ def synthetic(spark, shelf_at, tmp_path_factory):
     return source, truth_of(shelf_at(folder / "lake"), source, folder / "landing")
 
 
-@pytest.mark.parametrize(
-    "seed", [pytest.param(n, marks=pytest.mark.long if n < 3 else pytest.mark.slow) for n in range(12)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(12))
 def test_a_schedule_of_online_retail(shelf, retail, tmp_path, seed):
     source, truth = retail
     schedule = schedule_of(source, seed)
@@ -109,9 +108,8 @@ def test_a_schedule_of_online_retail(shelf, retail, tmp_path, seed):
     check(shelf, source, truth, schedule)
 
 
-@pytest.mark.parametrize(
-    "seed", [pytest.param(n, marks=pytest.mark.long if n < 2 else pytest.mark.slow) for n in range(4)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
 def test_a_schedule_of_a_synthetic_shop(shelf, synthetic, tmp_path, seed):
     source, truth = synthetic
     schedule = schedule_of(source, seed)

@@ -137,7 +137,7 @@ def test_what_is_there_comes_in_a_part_at_a_time_and_nothing_comes_twice(shelf, 
     assert silver(shelf) == plain["silver"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_files_that_come_while_it_runs_until_it_is_asked_to_stop(shelf, land, plain, capsys):
     """One is empty when it is first seen, one is seen half written, one comes with the time of a year ago."""
     folder = land(0)
@@ -185,7 +185,7 @@ def test_files_that_come_while_it_runs_until_it_is_asked_to_stop(shelf, land, pl
     assert len(books(shelf)) == brought
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_what_is_refused_keeps_nothing_else_out_and_comes_in_once_it_is_mended(shelf, land, plain, capsys):
     folder = land(0, 1, 2)
     whole = (folder / "part 1.jsonl").read_bytes()
@@ -218,7 +218,7 @@ def test_what_is_refused_keeps_nothing_else_out_and_comes_in_once_it_is_mended(s
     assert {batch.state for batch in shelf.read(BATCHES).collect()} == {"validated", "refused"}
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_batch_that_does_not_pass_its_gate_is_said_and_the_next_ones_come_in(shelf, land, capsys):
     folder = land(0)
     write(folder / "part 1.jsonl", [event(n, currency="EURO") for n in range(100, 300)])
@@ -235,7 +235,7 @@ def test_a_batch_that_does_not_pass_its_gate_is_said_and_the_next_ones_come_in(s
 # -- tables -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_of_a_table_only_what_was_added_comes_in(shelf, land, plain, tmp_path, capsys):
     spark, table = shelf.lake.spark, tmp_path / "a table"
     folder = land(*range(PARTS))
@@ -277,7 +277,7 @@ def test_of_a_table_only_what_was_added_comes_in(shelf, land, plain, tmp_path, c
     assert silver(shelf) == plain["silver"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_table_is_followed_also_where_its_columns_change(shelf, tmp_path, capsys):
     spark, table = shelf.lake.spark, tmp_path / "table"
 
@@ -312,7 +312,7 @@ def test_a_table_is_followed_also_where_its_columns_change(shelf, tmp_path, caps
 # -- kills ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_killed_between_bronze_and_the_book_and_at_random_the_rows_are_those_of_one_run(
     shelf_at, land, plain, tmp_path
 ):
