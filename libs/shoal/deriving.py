@@ -50,15 +50,11 @@ def from_changes(lake: Lake, claim: Claim, news: DataFrame, order: dict[str, Any
     """
     for table in _DERIVED[claim.batch.feed.of]:
         _derive(lake, claim, table, news, order)
-    if claim.batch.feed.of == "users":
-        merged = news.where("merged_into IS NOT NULL").select("user_id").distinct()
-        if not merged.isEmpty():
-            lake.create(ACCOUNT_ALIASES)
-            said = lake.read(USER_CHANGES).join(merged, on="user_id", how="left_semi")
-            names = merged.withColumnRenamed("user_id", "former_user_id")
-            old = pinned(lake, claim, ACCOUNT_ALIASES)
-            with persisted(derived.changes(ACCOUNT_ALIASES, account_aliases(said), old, names)) as differences:
-                _merge(lake, ACCOUNT_ALIASES, differences, order)
+    # A correction may take a merge back, so once there is a merge, whatever is said of a user counts.
+    if claim.batch.feed.of == "users" and (
+        ACCOUNT_ALIASES.name in claim.silver or not news.where("merged_into IS NOT NULL").isEmpty()
+    ):
+        _derive(lake, claim, ACCOUNT_ALIASES, _as_former(news), order)
 
 
 def told_by_day(changed: DataFrame) -> Sequence[Row]:
@@ -124,6 +120,8 @@ def _summarised(lake: Lake, table: Table, names: DataFrame) -> DataFrame:
 
     if table is CATEGORIES:
         return catalogue.categories(lake.read(CATEGORY_CHANGES))
+    if table is ACCOUNT_ALIASES:
+        return account_aliases(_as_former(lake.read(USER_CHANGES)).join(names, on="former_user_id", how="left_semi"))
     events = told(EVENTS)
     if table is ITEMS and lake.exists(ITEM_CHANGES):
         return derived.items(events, told(ITEM_CHANGES), lake.read(CATEGORIES))
@@ -131,6 +129,11 @@ def _summarised(lake: Lake, table: Table, names: DataFrame) -> DataFrame:
         return derived.users(events, told(USER_CHANGES))
     summarise = {ORDERS: derived.orders, ITEMS: derived.items, USERS: derived.users}
     return summarise[table](events)
+
+
+def _as_former(changes: DataFrame) -> DataFrame:
+    """Changes of users under the name that an account has which may be another now."""
+    return changes.withColumn("former_user_id", F.col("user_id"))
 
 
 def _to_derive_anew(lake: Lake, claim: Claim) -> set[Table]:

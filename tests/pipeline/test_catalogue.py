@@ -14,6 +14,7 @@ from shoal.lake import Lake
 from shoal.runs import Replay
 from shoal.summary import summary
 from shoal.tables import (
+    ACCOUNT_ALIASES,
     AS_NEEDED,
     BATCHES,
     CATEGORIES,
@@ -283,3 +284,18 @@ def test_lists_and_names_stay_one_row_each_where_items_have_a_past_and_a_future(
     assert "future" not in report
     question = next(line for line in README.splitlines() if "JOIN silver.items" in line)
     assert [*query_lake(shelf.lake, question.strip(), "csv")][1:] == ["jug,Jug of the future,1"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["in order", "the other way round"])
+def test_a_merge_that_was_taken_back_is_none_whichever_is_told_first(shelf, tmp_path, order):
+    moment = {"changed_at": "2025-03-01T08:00:00Z"}
+    told = [
+        [{"user_id": "old", "merged_into": "new", **moment}, {"user_id": "kept", "merged_into": "new", **moment}],
+        [{"user_id": "old", "region": "DE", "updated_at": "2025-03-02T08:00:00Z", **moment}],
+    ]
+    for number in order:
+        path = written(tmp_path, f"{number}.jsonl", *told[number])
+        shelf.run(("shoal_users", path), until="validate", sets=SHOP)
+
+    assert [(row.former_user_id, row.user_id) for row in shelf.read(ACCOUNT_ALIASES).collect()] == [("kept", "new")]
