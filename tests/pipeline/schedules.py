@@ -230,7 +230,7 @@ def standing(shelf: Shelf) -> dict[str, list[tuple[Any, ...]]]:
     return {table.name: rows(shelf, table) for table in _TABLES}
 
 
-def check(shelf: Shelf, source: Source, truth: Truth, schedule: Schedule) -> None:
+def assert_nothing_lost(shelf: Shelf, source: Source, truth: Truth, schedule: Schedule) -> None:
     """No row is lost, none is doubled, and the books say so."""
     found = standing(shelf)
     for name, expected in truth.silver.items():

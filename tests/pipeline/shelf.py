@@ -22,6 +22,14 @@ SMALL = (  # settings for shops of a few hundred users
     "features.tile_buckets=2", "segments.default.max_iter=20",
 )  # fmt: skip
 
+# A process that dies after half a minute: no optimising compiler, neither of plans nor of the JVM.
+SHORT_LIFE = {
+    "spark.master": "local[2]", "spark.driver.memory": "2g", "spark.sql.shuffle.partitions": "2",
+    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1", "spark.ui.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.databricks.delta.snapshotPartitions": "1",
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Shelf:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from published import published, silver
 from pyspark.sql import functions as F
-from shelf import stopped_after
+from shelf import SHORT_LIFE, stopped_after
 
 import shoal.lake
 from shoal.synthetic import synthesize, write
@@ -22,13 +22,6 @@ SETS = ("recommend.for_you.rank=4", "recommend.for_you.max_iter=2", "recommend.f
         "segments.default.k=3", "segments.default.max_iter=5", "features.tile_buckets=2",
         "propensity.buys_30d.horizon_days=5", "propensity.buys_30d.min_positives=5",
         "propensity.buys_30d.min_auc=0")  # fmt: skip
-# A process that dies after half a minute: no optimising compiler, neither of plans nor of the JVM.
-SHORT_LIFE = {
-    "spark.master": "local[2]", "spark.driver.memory": "2g", "spark.sql.shuffle.partitions": "2",
-    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1", "spark.ui.enabled": "false",
-    "spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    "spark.databricks.delta.snapshotPartitions": "1",
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

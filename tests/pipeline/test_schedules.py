@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from schedules import ANY_SHARE, Source, carried_out, check, schedule_of, truth_of, write
-from test_restart import SHORT_LIFE
+from schedules import ANY_SHARE, Source, assert_nothing_lost, carried_out, schedule_of, truth_of, write
+from shelf import SHORT_LIFE
 
 from shoal.synthetic import synthesize
 from shoal.synthetic import write as write_shop
@@ -52,7 +52,7 @@ def test_a_schedule_of_a_few_invoices(shelf, tiny, tmp_path, seed):
 
     carried_out(shelf, source, schedule, tmp_path / "landing")
 
-    check(shelf, source, truth, schedule)
+    assert_nothing_lost(shelf, source, truth, schedule)
 
 
 def test_schedules_meet_all_that_they_are_to_meet():
@@ -98,36 +98,21 @@ def synthetic(spark, shelf_at, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(12))
-def test_a_schedule_of_online_retail(shelf, retail, tmp_path, seed):
-    source, truth = retail
-    schedule = schedule_of(source, seed)
+@pytest.mark.parametrize(
+    ("shop", "most_files", "seed"),
+    [
+        *(("retail", 5, seed) for seed in range(12)),
+        *(("synthetic", 5, seed) for seed in range(4)),
+        *(("tiny", 3, seed) for seed in range(1000, 1200)),
+    ],
+)
+def test_a_schedule(request, shelf, tmp_path, shop, most_files, seed):
+    source, truth = request.getfixturevalue(shop)
+    schedule = schedule_of(source, seed, most_files=most_files)
 
     carried_out(shelf, source, schedule, tmp_path / "landing")
 
-    check(shelf, source, truth, schedule)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(4))
-def test_a_schedule_of_a_synthetic_shop(shelf, synthetic, tmp_path, seed):
-    source, truth = synthetic
-    schedule = schedule_of(source, seed)
-
-    carried_out(shelf, source, schedule, tmp_path / "landing")
-
-    check(shelf, source, truth, schedule)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1000, 1200))
-def test_two_hundred_schedules(shelf, tiny, tmp_path, seed):
-    source, truth = tiny
-    schedule = schedule_of(source, seed, most_files=3)
-
-    carried_out(shelf, source, schedule, tmp_path / "landing")
-
-    check(shelf, source, truth, schedule)
+    assert_nothing_lost(shelf, source, truth, schedule)
 
 
 COMMITS = (
@@ -163,7 +148,7 @@ def test_a_schedule_whose_calls_are_killed(shelf_at, tiny, tmp_path, seed):
         died += ended.returncode != 0
     assert ended.returncode == 0
     assert died
-    check(shelf_at(tmp_path / "lake"), source, truth, schedule)
+    assert_nothing_lost(shelf_at(tmp_path / "lake"), source, truth, schedule)
 
 
 def _commits():

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from published import silver
+from shelf import SHORT_LIFE
 
 import shoal.lake
 from shoal.errors import DataError
@@ -22,13 +23,6 @@ from shoal.tables import BATCHES, EVENTS, RUNS
 
 DAY = date(2025, 3, 1)
 PARTS = 6
-# A process that dies after half a minute: no optimising compiler, neither of plans nor of the JVM.
-SHORT_LIFE = {
-    "spark.master": "local[2]", "spark.driver.memory": "2g", "spark.sql.shuffle.partitions": "2",
-    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1", "spark.ui.enabled": "false",
-    "spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    "spark.databricks.delta.snapshotPartitions": "1",
-}  # fmt: skip
 
 
 def event(number, **values):

@@ -26,7 +26,11 @@ def named(kinds):
 
 
 def test_the_mapping_that_the_others_are_made_of_is_good(spark, declared):
-    check_sql(spark, declared({}))
+    feed = declared({})
+
+    check_sql(spark, feed)  # raises where it finds a fault
+
+    assert feed.name == GOOD["feed"]
 
 
 @pytest.mark.parametrize(("changes", "said"), BAD_MAPPINGS, ids=named(BAD_MAPPINGS))
