@@ -58,9 +58,27 @@ def persisted(rows: DataFrame) -> Iterator[DataFrame]:
     """Keep rows for as long as they are used."""
     kept = rows.persist()
     try:
-        yield kept
+        yield _without_history(kept)
     finally:
         kept.unpersist()
+
+
+def _without_history(kept: DataFrame) -> DataFrame:
+    """Persisted rows as a source of their own, whose plan does not tell how they came about.
+
+    Spark goes through the whole plan of a frame, the persisted part too, whenever another frame is made of it: of
+    deep plans over few rows that is most of all the time. The kept rows know by themselves how to be computed again
+    where an executor is lost with them. No public call gives them, so where Spark is not reached by way of its JVM,
+    the frame stays as it is, which costs time and nothing else.
+    """
+    spark = kept.sparkSession
+    if getattr(spark, "_jvm", None) is None:
+        return kept
+    jvm: Any = spark._jvm
+    session = spark._jsparkSession
+    found = session.sharedState().cacheManager().lookupCachedData(kept._jdf)
+    source = jvm.org.apache.spark.sql.classic.Dataset.ofRows(session, found.get().cachedRepresentation())
+    return DataFrame(source, spark)
 
 
 def sql_text(text: str) -> str:

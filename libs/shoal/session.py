@@ -53,6 +53,7 @@ _EMBEDDED = {
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
+    "spark.sql.debug.maxToStringFields": "8",  # Spark writes each query's plan out, although nobody reads it here
     "spark.log.level": "ERROR",
     "spark.sql.catalogImplementation": "in-memory",
     "spark.sql.warehouse.dir": f"{tempfile.gettempdir()}/shoal-warehouse-{os.getuid()}",  # nothing is kept there
