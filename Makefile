@@ -5,10 +5,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.made
 DEMO   ?= demo
+STAGE  ?= validate
 export SHOAL_DATA_DIR ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-long test-slow check format wheel docs clean
+.PHONY: help venv demo test test-long test-slow bench check format wheel docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +43,10 @@ test-long: $(STAMP)  ## run the tests of what is rare: stops, corrections, two r
 
 test-slow: $(STAMP)  ## run the exhaustive tests, which take hours
 	$(BIN)/pytest -m slow --durations=0
+
+bench: $(STAMP)  ## measure a stage beside its peers (STAGE=validate) and write docs/benchmarks.md
+	@$(BIN)/pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[local,dev,bench]'
+	$(BIN)/python -m benchmarks $(STAGE)
 
 check: $(STAMP)  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

@@ -1,0 +1,65 @@
+"""The kept figures of all stages as ``docs/benchmarks.md``."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contest import Done
+
+_HEAD = """# Benchmarks
+
+Written by `make bench`; do not edit. Each contestant runs in a fresh process, in turn with the others, on the same
+cores, and writes its result; all must find the same, or nothing is kept. `seconds` is the median of the work itself
+once the engine is up, with the shortest and the longest in brackets; `process` is the median from start to end. What
+Shoal loses is shown as what it wins.
+"""
+
+
+def keep(file: Path, stage: str, limits: Mapping[str, str], done: Sequence[Done]) -> None:
+    """Write the figures of a stage down."""
+    file.parent.mkdir(exist_ok=True)
+    content = {
+        "stage": stage, "date": datetime.now(UTC).date().isoformat(), "machine": dict(limits),
+        "contests": [_contest(one) for one in done],
+    }  # fmt: skip
+    file.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _contest(done: Done) -> dict[str, Any]:
+    contest = done.contest
+    return {
+        "name": contest.name, "work": contest.work, "rows": contest.size, "target": contest.target,
+        "verdict": contest.verdict(done.medians),
+        "contestants": [{"name": c.name, "settings": c.settings} for c in contest.contestants],
+        "heats": [{**vars(heat), "seconds": round(heat.seconds, 2), "process_seconds": round(heat.process_seconds, 2)}
+                  for heat in done.heats],
+    }  # fmt: skip
+
+
+def written(folder: Path) -> str:
+    """The page, from all kept figures."""
+    parts = [_HEAD]
+    for file in sorted(folder.glob("*.json")):
+        stage = json.loads(file.read_text())
+        parts.append(f"\n## {stage['stage']}\n")
+        machine = "; ".join(f"{name} {value}" for name, value in stage["machine"].items())
+        parts.append(f"\nMeasured on {stage['date']}: {machine}.\n")
+        parts += [_section(contest) for contest in stage["contests"]]
+    return "".join(parts)
+
+
+def _section(contest: Mapping[str, Any]) -> str:
+    lines = [f"\n### {contest['name']}\n", f"{contest['rows']:,} rows. {contest['work']}\n"]
+    lines += ["| contestant | settings | seconds | process | rows/s | peak MB |", "|---|---|---|---|---|---|"]
+    for one in contest["contestants"]:
+        heats = [heat for heat in contest["heats"] if heat["contestant"] == one["name"]]
+        spans = sorted(heat["seconds"] for heat in heats)
+        middle, process = spans[len(spans) // 2], sorted(heat["process_seconds"] for heat in heats)[len(heats) // 2]
+        peak = max(heat["peak_mb"] for heat in heats)
+        seconds = f"{middle:.1f} ({spans[0]:.1f} to {spans[-1]:.1f})"
+        figures = f"{seconds} | {process:.1f} | {contest['rows'] / middle:,.0f} | {peak:,}"
+        lines.append(f"| {one['name']} | {one['settings']} | {figures} |")
+    lines += [f"\nTarget: {contest['target']} {contest['verdict']}" if contest["target"] else f"\n{contest['verdict']}"]
+    return "\n".join(lines) + "\n"
