@@ -141,10 +141,10 @@ IS_SHOWN = Rule("gold.users has every user of features.users", "is_shown", polic
 
 # Of the days of a feed beside those before, by what is compared.
 AS_USUAL = {
-    "volume": "days have about as many events as such a weekday usually has",
-    "event types": "event types have about the shares that they usually have",
-    "missing values": "values are missing about as often as usual",
-    "freshness": "the newest event is about as fresh as usual",
+    "volume": "days have as many events as usual",
+    "event types": "event types have their usual shares",
+    "missing values": "values are missing as often as usual",
+    "freshness": "the newest event is as fresh as usual",
 }
 NEARLY_EMPTY = "the newest day is not nearly empty"
 

@@ -77,16 +77,20 @@ def completed_by(past: Past, brought: Brought, zone: tzinfo) -> list[date]:
     if not past.days and not brought.days:
         return []
     delivered = max(filter(None, (past.delivered_at, brought.delivered_at)))
-    until = _over(max([*past.days, *brought.days]), delivered, zone)
+    until = newest_over(max([*past.days, *brought.days]), delivered, zone)
     since = min(brought.days, default=until + _DAY)
     if past.days and past.delivered_at is not None:
-        since = _over(max(past.days), past.delivered_at, zone) + _DAY
+        since = newest_over(max(past.days), past.delivered_at, zone) + _DAY
     filled = [day for day in brought.days if day < since and day not in past.days]
     return [*sorted(filled), *(since + number * _DAY for number in range((until - since).days + 1))]
 
 
-def _over(last: date, delivered: datetime, zone: tzinfo) -> date:
-    """The newest day that is over: of a feed whose newest event lies on ``last``."""
+def newest_over(last: date, delivered: datetime, zone: tzinfo) -> date:
+    """The newest day that is over, of a feed whose newest event lies on ``last``.
+
+    Args:
+        delivered: the latest delivery.
+    """
     return min(last, delivered.astimezone(zone).date() - _DAY)
 
 
