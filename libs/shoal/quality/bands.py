@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from math import asin, exp, expm1, log1p, pi, sin, sqrt
+from math import asin, exp, expm1, log, log1p, pi, sin, sqrt
 from statistics import median
 from typing import Literal
 
@@ -22,6 +22,7 @@ LEAST_DAYS = 4  # of fewer, half may be odd by chance
 DELIVERIES = 28  # of a feed that are looked back at
 _SIGMA = 1.4826  # of the median absolute deviation of normal values
 _RELATIVE = 0.1  # least spread, as a part of what is usual: no shop does the same within a tenth
+_MOST_TIMES = 5.0  # five times as many, or as few, as usual is odd in any shop that has more than noise
 _LEAST_CHANGE = 0.001  # of a share: less is of no account to anyone
 _TOGETHER = 10  # events of one visit or order, or so
 _LEAST_DELAY = 24.0  # hours: a shop thinks in days
@@ -103,10 +104,13 @@ def found_on(days: Days, day: date, *, width: float, apart: Collection[date]) ->
 
 
 def volume(this: Day, usual: Sequence[Day], day: date, width: float) -> Found:
-    """The number of events beside its band: a spread is at least the Poisson noise of a count, 1 / sqrt(events)."""
+    """The number of events beside its band: a spread is at least the Poisson noise of a count, 1 / sqrt(events).
+
+    The deviations of a few weeks may be wide by chance, so they widen the band up to ``_MOST_TIMES`` only.
+    """
     logs = [log1p(one.events) for one in usual]
     middle = median(logs)
-    spread = max(_deviation(logs, middle), _RELATIVE, exp(-middle / 2))
+    spread = max(min(_deviation(logs, middle), log(_MOST_TIMES) / width), _RELATIVE, exp(-middle / 2))
     low, high = (max(0.0, expm1(middle + side * width * spread)) for side in (-1, 1))
     return Found("volume", day, this.events, expm1(middle), low, high, (log1p(this.events) - middle) / spread)
 
