@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from shelf import SMALL, stopped_after
@@ -12,22 +14,23 @@ from shoal.config import load_config
 from shoal.errors import GateError
 from shoal.quality.known import AS_USUAL, NEARLY_EMPTY
 from shoal.tables import BATCHES, DAYS, EVENTS, QUALITY, RUNS, SILVER
+from shoal.tools import query_lake
 
 pytestmark = pytest.mark.long
 
 MONDAY = date(2025, 3, 3)
 USUAL = 30  # events of a day
+RULES = Path(__file__).parents[2] / "docs" / "rules.md"
 
 
 @pytest.fixture
 def landing(tmp_path):
-    """``landing(name, {day: events})``: a file of views, exported in the night after its last day."""
+    """``landing(name, {day: events})``: a file of views, and other rows, exported in the night after its last day."""
 
-    def written(name, days):
+    def written(name, days, *more):
         path = tmp_path / f"{name}.jsonl"
-        path.write_text(
-            "".join(f"{json.dumps(event(day, n))}\n" for day, events in days.items() for n in range(events))
-        )
+        rows = [*(event(day, n) for day, events in days.items() for n in range(events)), *more]
+        path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
         night = max(days) + timedelta(days=1)
         at = datetime(night.year, night.month, night.day, 3, tzinfo=UTC).timestamp()
         os.utime(path, (at, at))
@@ -91,7 +94,9 @@ def test_a_nearly_empty_day_stops_until_somebody_says_that_it_is_right(shelf, la
     assert len({(row["kind"], row["name"]) for row in judged}) == len(judged)
 
     # Many more than usual only warn.
-    wednesday = landing("wednesday", {MONDAY + timedelta(days=2): 10 * USUAL})
+    wednesday = landing(
+        "wednesday", {MONDAY + timedelta(days=2): 10 * USUAL}, {**event(MONDAY, 99), "event_type": "teleport"}
+    )
     shelf.run(("shoal", wednesday), until="validate")
     warned = max(shelf.read(RUNS, "job = 'validate'").collect(), key=lambda run: run["started_at"])["warnings"]
     assert [AS_USUAL["volume"] in sentence and "has 300 events, 30 are usual" in sentence for sentence in warned] == [
@@ -105,3 +110,5 @@ def test_a_nearly_empty_day_stops_until_somebody_says_that_it_is_right(shelf, la
     assert line["2025-03-05 Wed"].split()[2:] == ["300", "30", "13", "to", "69", "many"]
     assert line["2025-03-03 Mon"].endswith("in the calendar")
     assert AS_USUAL["volume"] in quality_report(shelf.lake, feed="shoal", batches=28)
+    for query in re.findall("```sql\n(.*?)```", RULES.read_text(), re.S):  # the page's own questions
+        assert len(json.loads("".join(query_lake(shelf.lake, query, "json")))) > 0, query

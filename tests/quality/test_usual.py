@@ -9,6 +9,7 @@ import pytest
 
 from shoal.quality import gate, usual
 from shoal.quality.bands import Day
+from shoal.quality.docs import Judgement, pages
 from shoal.quality.gate import Verdict
 from shoal.quality.known import AS_USUAL, NEARLY_EMPTY
 from shoal.quality.usual import Brought, Limits, Past, completed_by, questions
@@ -210,3 +211,16 @@ def test_however_a_history_was_cut_into_batches_it_is_the_same() -> None:
     assert [q.values for q in questions(cut, brought({MONDAY: 333}), BERLIN, LIMITS)] == [
         q.values for q in questions(past(), brought({MONDAY: 333}), BERLIN, LIMITS)
     ]
+
+
+def test_data_docs_show_what_was_found() -> None:
+    verdicts = gate.judge_few(EVENTS, questions(past(), brought({MONDAY: 100}), BERLIN, LIMITS))
+
+    (_, index), (_, page) = pages(
+        [Judgement("silver.events", "shoal-1", at(MONDAY), frozenset(EVENTS.names), verdicts)]
+    )
+
+    assert "refused" in index
+    assert NEARLY_EMPTY in page
+    assert AS_USUAL["volume"] in page
+    assert "2025-03-03 (Monday) has 100 events, 1,000 are usual" in page

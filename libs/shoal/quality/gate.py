@@ -29,6 +29,7 @@ FEW = 100
 # Counts without examples: an example would be a further scan per expectation, and may be personal.
 _COUNTS_ONLY = {"result_format": "BASIC", "partial_unexpected_count": 0}
 _UNSAID = {"result_format", "severity", "catch_exceptions", "batch_id"}  # of an expectation's arguments
+FARTHEST = "farthest"  # beside the arguments of what judges days: the day that is farthest from usual, and its band
 _LONGEST = 200  # characters of a value that was observed
 
 
@@ -184,7 +185,7 @@ def judge_few(table: Table, questions: Sequence[Question]) -> list[Verdict]:
 
 
 def _answered(verdict: Verdict, question: Question) -> Verdict:
-    arguments = {**json.loads(verdict.arguments or "{}"), "farthest": question.farthest}
+    arguments = {**json.loads(verdict.arguments or "{}"), FARTHEST: question.farthest}
     return replace(verdict, observed=question.answer, arguments=json.dumps(arguments, ensure_ascii=False))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import groupby
+from math import isfinite
 from typing import Any
 
 from shoal.quality import bands
@@ -156,8 +157,9 @@ def _question(measure: Measure, found: Sequence[Found], width: float) -> Questio
         shown = ", ".join(map(str, empty[:3]))
         answer += f"; without any event: {shown}{f' and {len(empty) - 3} more' if len(empty) > 3 else ''}"
     named = {"what": worst.what} if worst.what else {}
-    edges = {name: edge for name, edge in (("low", worst.low), ("high", worst.high)) if abs(edge) != float("inf")}
-    farthest = {"day": str(worst.day), **named, "value": worst.value, "usual": worst.usual, **edges}
+    numbers = {"value": worst.value, "usual": worst.usual, "low": worst.low, "high": worst.high}
+    rounded = {name: round(number, 6) for name, number in numbers.items() if isfinite(number)}
+    farthest = {"day": str(worst.day), **named, **rounded}
     expected = Expected(AS_USUAL[measure], "ExpectColumnValuesToBeBetween", {"column": column, **limits})
     return Question(expected, column, [one.deviation for one in found], answer, farthest)
 
