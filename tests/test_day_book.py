@@ -144,13 +144,16 @@ def test_the_past_is_the_sum_over_the_batches_of_a_feed_before_a_place(lake: Lak
     day_book.enter(lake, claim(5), batch({}, 0))
     assert lake.version(DAYS) == version
 
-    past, before = day_book.past_of(lake, "shoal"), day_book.past_of(lake, "shoal", before=2)
+    past, before = (day_book.past_of(lake, "shoal", before=place, since=day(0)) for place in (5, 2))
     assert past.days == {
         day(0): Day(2, {"view": 2}, {"brand": 2}), day(1): Day(3, {"view": 1, "cart": 2}, {"user_id": 1}),
     }  # fmt: skip
     assert past.newest_at.astimezone(UTC) == FIRST + timedelta(days=1)
     assert past.delivered_at.astimezone(UTC) == FIRST + timedelta(days=9, hours=5)
     assert past.delays == [8 * 24, 8 * 24 + 5, 8 * 24], "the late file does not make the feed less fresh"
+    assert day_book.newest_of(lake, "shoal") == (3, day(1))
+    later = day_book.past_of(lake, "shoal", before=5, since=day(1) + timedelta(days=200))
+    assert (later.days, later.delays) == ({day(1): past.days[day(1)]}, past.delays), "what is long past is left out"
     assert before.days == {day(0): view, day(1): Day(1, {"view": 1}, {"user_id": 1})}
 
 
@@ -173,7 +176,8 @@ def test_nothing_is_written_where_nothing_is_new(lake: Lake) -> None:
     day_book.enter(lake, claim(1), batch({}, 0))
 
     assert not lake.exists(DAYS)
-    assert day_book.past_of(lake, "shoal").days == {}
+    assert day_book.past_of(lake, "shoal", before=2, since=day(0)).days == {}
+    assert day_book.newest_of(lake, "shoal") is None
 
 
 def test_a_hundred_days_cost_the_driver_a_hundred_rows(spark: SparkSession) -> None:

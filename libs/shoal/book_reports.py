@@ -103,10 +103,13 @@ def quality_report(lake: Lake, *, feed: str, batches: int) -> str:
 
 def days_report(lake: Lake, params: ValidateParams, *, feed: str) -> str:
     """The newest days of a feed beside what is usual for such a weekday; empty where it has told of none."""
-    past, limits = day_book.past_of(lake, feed), day_book.limits_of(params)
-    if past.delivered_at is None:
+    newest = day_book.newest_of(lake, feed)
+    if newest is None:
         return ""
-    last = max(past.days)
+    place, last = newest
+    limits = day_book.limits_of(params)
+    past = day_book.past_of(lake, feed, before=place + 1, since=last - timedelta(days=_DAYS))
+    assert past.delivered_at is not None, "the newest batch is among those that were read"
     over = newest_over(last, past.delivered_at, ZoneInfo(facts.known(lake)["time_zone"]))
     shown = []
     for day in (last - timedelta(days=back) for back in range(_DAYS)):
