@@ -65,7 +65,7 @@ def questions(past: Past, brought: Brought, zone: tzinfo, limits: Limits) -> lis
     found = [each for day in completed for each in bands.found_on(days, day, width=limits.width, apart=limits.apart)]
     asked = [*_of_days(found, limits.width)]
     asked += _of_freshness(past, brought, zone, limits)
-    return asked + _of_newest_day(past, brought, completed, limits)
+    return asked + _of_newest_day(past, brought, completed, zone, limits)
 
 
 def together(one: Days, other: Days) -> dict[date, Day]:
@@ -79,11 +79,16 @@ def completed_by(past: Past, brought: Brought, zone: tzinfo) -> list[date]:
         return []
     delivered = max(filter(None, (past.delivered_at, brought.delivered_at)))
     until = newest_over(max([*past.days, *brought.days]), delivered, zone)
-    since = min(brought.days, default=until + _DAY)
-    if past.days and past.delivered_at is not None:
-        since = newest_over(max(past.days), past.delivered_at, zone) + _DAY
+    since = _first_open(past, zone) or min(brought.days, default=until + _DAY)
     filled = [day for day in brought.days if day < since and day not in past.days]
     return [*sorted(filled), *(since + number * _DAY for number in range((until - since).days + 1))]
+
+
+def _first_open(past: Past, zone: tzinfo) -> date | None:
+    """The first day that was not over before; null where nothing came before."""
+    if not past.days or past.delivered_at is None:
+        return None
+    return newest_over(max(past.days), past.delivered_at, zone) + _DAY
 
 
 def newest_over(last: date, delivered: datetime, zone: tzinfo) -> date:
@@ -118,10 +123,12 @@ def _of_freshness(past: Past, brought: Brought, zone: tzinfo, limits: Limits) ->
     return [_question("freshness", [found], limits.width)] if found else []
 
 
-def _of_newest_day(past: Past, brought: Brought, completed: Sequence[date], limits: Limits) -> list[Question]:
-    """Whether the newest day that came whole with this batch is nearly empty, by what earlier batches brought."""
-    since = max(past.days, default=date.min)
-    day = max((day for day in completed if day > since and day in brought.days), default=None)
+def _of_newest_day(
+    past: Past, brought: Brought, completed: Sequence[date], zone: tzinfo, limits: Limits
+) -> list[Question]:
+    """Whether the newest day that is over with this batch is nearly empty, by what earlier batches told."""
+    since = _first_open(past, zone)
+    day = max((day for day in completed if day in brought.days and since is not None and day >= since), default=None)
     if day is None or day in limits.apart:
         return []
     before = bands.usual_days(past.days, day, limits.apart)
@@ -129,15 +136,15 @@ def _of_newest_day(past: Past, brought: Brought, completed: Sequence[date], limi
     if known is None:
         return []
     usual, least = known
-    events = brought.days[day].events
+    events = brought.days[day].events + past.days.get(day, Day()).events
     answer = (
         f"{_named(day)} has {_count(events)}, {usual:,.0f} are usual (the median of {len(before)} such weekdays "
         f"before), at least {least:,.0f} must be there"
     )
     if events < least:
         answer += (
-            "; deliver the day whole, or, if it is right, name it in validate.calendar or pass --retry-refused with "
-            "--set validate.min_volume_share=0"
+            "; deliver the day whole, or, if it is right, pass --retry-refused with the day in validate.calendar "
+            "or with --set validate.min_volume_share=0"
         )
     expected = Expected(
         NEARLY_EMPTY, "ExpectColumnValuesToBeBetween", {"column": "events", "min_value": least}, policy="stop"
