@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 from pyspark.sql import functions as F
 
-from shoal import batches, boundaries, feeds, replays, rules, shop, silver
+from shoal import batches, boundaries, day_book, feeds, replays, rules, shop, silver
 from shoal.batches import Batch, Claim
 from shoal.cli import run_job
 from shoal.config import Config
@@ -122,6 +122,10 @@ def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
             expected=rules.expected_of(config, batch.feed.target.table),
             max_rejected_share=params.max_rejected_share,
         )  # fmt: skip
+        told = contest.told(plan)
+        of_days = None if batch.feed.target.is_change else day_book.brought(told)
+        if of_days is not None:
+            judged_now += day_book.judged(lake, params, claim, of_days, proposal.shop.time_zone)
         verdicts = on_record(lake, claim, [*of_bronze, *judged_now])
         if refused := gate.refusal(verdicts):
             batches.mark_refused(lake, batch, refused, claim.sequence)
@@ -129,8 +133,10 @@ def _enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
         for sentence in gate.warnings(verdicts):
             run.warn(f"batch {batch.batch_id}: {sentence}")
         shop.settle(lake, proposal, run)
-        counts = {**contest.book(plan), "rows_ignored": ignored}
+        counts = {**contest.book(told), "rows_ignored": ignored}
         entered = silver.enter(lake, claim, plan, days)
+        if of_days is not None:
+            day_book.enter(lake, claim, of_days)
     batches.mark_validated(lake, claim, counts, entered.touched_days)
     for sentence in (_balance(batch, counts), *entered.notes):
         run.report(f"batch {batch.batch_id}: {sentence}")

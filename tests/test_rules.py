@@ -71,14 +71,16 @@ def test_good_rules_are_taken_as_what_they_are(spark):
 
 def test_the_rules_of_the_page_can_be_used(spark, tmp_path):
     page = (Path(__file__).parents[1] / "docs" / "rules.md").read_text()
-    (written,) = re.findall("```yaml\n(.*?)```", page, re.DOTALL)
-    (tmp_path / "shop.yaml").write_text(written)
-    config = load_config([tmp_path / "shop.yaml"])
+    files = [tmp_path / "rules.yaml", tmp_path / "calendar.yaml"]
+    for path, written in zip(files, re.findall("```yaml\n(.*?)```", page, re.DOTALL), strict=True):
+        path.write_text(written)
+    config = load_config(files)
 
     check_columns(config)
     rules.check(spark, config)
 
     assert [rule.policy for rule in config.validation.rules] == ["quarantine", "warn", "stop", "warn"]
+    assert [len(event.days) for event in config.validation.calendar] == [4, 1]
     named = re.findall("^\\| `(\\w+)`(?:, `(\\w+)`)? \\|", page.split("| policy |")[0], re.MULTILINE)
     assert {name for pair in named for name in pair if name} == {*RuleParams.model_fields}
 

@@ -3,19 +3,26 @@
 import difflib
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import date, timedelta
 from statistics import median
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pyspark.sql import Row
 from pyspark.sql import functions as F
 
+from shoal import day_book, facts
 from shoal.errors import ConfigError
 from shoal.lake import Lake
+from shoal.params import ValidateParams
+from shoal.quality.bands import LEAST_DAYS, WEEKS, Found, found_on
+from shoal.quality.usual import Limits, is_outside, newest_over
 from shoal.replays import IS_REJECTED
 from shoal.tables import BATCHES, QUALITY, REJECTED_EVENTS
 from shoal.tools import as_table
 
 _BATCHES = 10
+_DAYS = 14
 _WIDTH = 200  # characters shown of a row as it came
 
 
@@ -92,6 +99,45 @@ def quality_report(lake: Lake, *, feed: str, batches: int) -> str:
     table = [[name, severity, f"{now:.3%}", f"{usual:.3%}" if usual is not None else "", times, trend]
              for name, severity, now, usual, times, trend in lines]  # fmt: skip
     return as_table(["what must hold", "severity", "broken now", "usually", "failed", "trend"], table, title=title)
+
+
+def days_report(lake: Lake, params: ValidateParams, *, feed: str) -> str:
+    """The newest days of a feed beside what is usual for such a weekday; empty where it has told of none."""
+    newest = day_book.newest_of(lake, feed)
+    if newest is None:
+        return ""
+    place, last = newest
+    limits = day_book.limits_of(params)
+    past = day_book.past_of(lake, feed, before=place + 1, since=last - timedelta(days=_DAYS))
+    assert past.delivered_at is not None, "the newest batch is among those that were read"
+    over = newest_over(last, past.delivered_at, ZoneInfo(facts.known(lake)["time_zone"]))
+    shown = []
+    for day in (last - timedelta(days=back) for back in range(_DAYS)):
+        found = [*found_on(past.days, day, width=limits.width, apart=limits.apart)]
+        band = [f"{found[0].usual:,.0f}", f"{found[0].low:,.0f} to {found[0].high:,.0f}"] if found else ["", ""]
+        events = past.days[day].events if day in past.days else 0
+        shown.append([f"{day:%Y-%m-%d %a}", events, *band, _remark(day, found, limits, over)])
+    names = ["day", "events", "usual", "expected", ""]
+    return as_table(names, shown, title=f"{feed}: its newest days beside the same weekday of the {WEEKS} weeks before")
+
+
+def _remark(day: date, found: Sequence[Found], limits: Limits, over: date) -> str:
+    """What is odd about a day, or why nothing is said of it."""
+    if day in limits.apart:
+        return "in the calendar"
+    if day > over:
+        return "not over when it was delivered"
+    if not found:
+        return f"fewer than {LEAST_DAYS} such days before"
+    odd = [one for one in found if is_outside(one, limits.width)]
+    return "; ".join(_short(one) for one in sorted(odd, key=lambda one: -abs(one.deviation))[:3])
+
+
+def _short(found: Found) -> str:
+    if found.measure == "volume":
+        return "no event" if not found.value else "few" if found.value < found.usual else "many"
+    missing = "missing " if found.measure == "missing values" else ""
+    return f"{missing}{found.what} {found.value:.1%}, usually {found.usual:.1%}"
 
 
 def _is_worth_a_line(held: dict[int, Row]) -> bool:

@@ -12,7 +12,7 @@ from datetime import datetime
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from shoal import batches, feeds, rules, shop, silver
+from shoal import batches, day_book, feeds, rules, shop, silver
 from shoal.batches import Batch, Claim
 from shoal.config import Config
 from shoal.errors import ConfigError, RaceError, bulleted
@@ -130,7 +130,8 @@ def carry_out(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
         except OF_A_VALUE as error:
             return _given_up(lake, claim, cannot_carry_out(batch.feed, error))
         still = _still_rejected(rejected, again, place)
-        rows, kept, moved = rejected.count(), still.count(), contest.book(plan)
+        told = contest.told(plan)
+        rows, kept, moved = rejected.count(), still.count(), contest.book(told)
         moved |= {"rows_rejected": kept - rows, "rows_ignored": _count_ignored(rejected, again, raw, batch.feed)}
         found = kept + moved["rows_accepted"] + moved["rows_duplicate"] + moved["rows_ignored"]
         if rows != found:
@@ -139,6 +140,8 @@ def carry_out(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
         on_record(lake, claim, gate.count_rules(again, EVENTS, known))
         shop.settle(lake, proposal, run)
         entered = silver.enter(lake, claim, plan, days)
+        if told and not batch.feed.target.is_change:
+            day_book.enter(lake, claim, day_book.brought(told))
         _write_down(lake, claim, rejected, still)
     counts = {name: int(batch.row[name] or 0) + change for name, change in moved.items()}
     batches.mark_validated(lake, claim, counts, entered.touched_days)

@@ -8,10 +8,10 @@ import json
 
 from shoal.errors import ConfigError
 from shoal.lake import Lake
-from shoal.tables import BATCHES, FEATURES, GOLD, METRICS, QUALITY, RELEASES, RUNS, SILVER, Table
+from shoal.tables import BATCHES, DAYS, FEATURES, GOLD, METRICS, QUALITY, RELEASES, RUNS, SILVER, Table
 
 _LAYERS = ("silver", "features", "gold", "ops")
-_SHOWN = (*SILVER, *FEATURES, *GOLD, BATCHES, RUNS, QUALITY, METRICS, RELEASES)
+_SHOWN = (*SILVER, *FEATURES, *GOLD, BATCHES, RUNS, QUALITY, DAYS, METRICS, RELEASES)
 _SQL = {  # how a dialect names a table by its path; {layer}, {name} and {path} are filled in
     "spark": "CREATE OR REPLACE VIEW {layer}.{name} AS SELECT * FROM delta.`{path}`",
     "databricks": "CREATE OR REPLACE VIEW {layer}.{name} AS SELECT * FROM delta.`{path}`",

@@ -40,6 +40,9 @@ def test_the_hash_tells_row_changing_settings_apart():
         "ingest.inputs=[{feed: shoal, path: a}]",
         "ingest.changed_files=refuse",
         "publish.max_retries=9",
+        "validate.min_volume_share=0",
+        "validate.band_width=6",
+        "validate.calendar=[{name: Christmas, from: 2025-12-25}]",
     ],
 )
 def test_the_hash_leaves_out_what_changes_no_row(given):

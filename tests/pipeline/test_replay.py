@@ -7,7 +7,7 @@ from test_own_feeds import TOLERANT, mended, till  # noqa: F401  (a fixture)
 from shoal.book_reports import quality_report, rejected_report
 from shoal.errors import ConfigError
 from shoal.runs import Replay
-from shoal.tables import BATCHES, EVENTS, ORDERS, QUALITY, REJECTED_EVENTS
+from shoal.tables import BATCHES, DAYS, EVENTS, ORDERS, QUALITY, REJECTED_EVENTS
 
 # The page's file has six rows: four good ones, R4 whose price is the word "free", R5 that is a deposit.
 PRICE, KIND = "price is a number", "event_type is one of its allowed values"
@@ -51,6 +51,8 @@ def test_what_passes_now_enters_silver_and_the_rest_keeps_its_reasons(stocked):
     assert (batch.state, batch.rows_in, batch.rows_accepted, batch.rows_rejected) == ("validated", 6, 5, 1)
     assert "2025-03-04" in {str(day) for day in batch.touched_days}, "R5's day; features rebuild it"
     assert {o.order_id for o in shelf.read(ORDERS).collect()} == {"R1", "R2", "R5"}
+    told = {(row.sequence, str(row.event_date)): row.events for row in shelf.read(DAYS).collect()}
+    assert (told[2, "2025-03-04"], sum(told.values())) == (1, 5), "the replay is the first to tell of R5"
     (resolved,) = shelf.read(REJECTED_EVENTS, "resolved_by IS NOT NULL").collect()
     assert (resolved.position, resolved.resolved_by) == (7, 2)
     judged = {v.name: (v.rows, v.failures) for v in shelf.read(QUALITY, "sequence = 2").collect()}

@@ -117,8 +117,8 @@ def test_a_schedule(request, shelf, tmp_path, shop, most_files, seed):
 
 COMMITS = (
     "merge ops.batches", "append bronze.online_retail", "record ops.runs", "merge ops.claims", "append ops.quality",
-    "append silver.events", "append silver.event_versions", "append silver.rejected_events", "merge silver.orders",
-    "merge silver.items", "merge silver.users", "merge ops.lake",
+    "append ops.days", "append silver.events", "append silver.event_versions", "append silver.rejected_events",
+    "merge silver.orders", "merge silver.items", "merge silver.users", "merge ops.lake",
 )  # fmt: skip
 
 
@@ -153,7 +153,8 @@ def test_a_schedule_whose_calls_are_killed(shelf_at, tiny, tmp_path, seed):
 
 def _commits():
     """Every kind of commit of ingest and validate: those of which a process is not to die."""
-    tables = ("ops.lake", "ops.batches", "ops.files", "ops.claims", "ops.runs", "ops.quality", "bronze.online_retail",
+    tables = ("ops.lake", "ops.batches", "ops.files", "ops.claims", "ops.runs", "ops.quality", "ops.days",
+              "bronze.online_retail",
               "silver.events", "silver.event_versions", "silver.rejected_events", "silver.orders", "silver.items",
               "silver.users")  # fmt: skip
     return [f"{what} {table}" for what in ("create", "append", "merge", "record", "replace") for table in tables]

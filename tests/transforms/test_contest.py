@@ -14,6 +14,7 @@ from shoal.frames import rows_of
 from shoal.tables import EVENT_VERSIONS, EVENTS, REJECTED_EVENTS, Column, Table
 from shoal.tables.table import text
 from shoal.transforms.contest import CHANGES, IS_NEWER, JUDGED, Contest, book, outcome, plan_contest, planned
+from shoal.transforms.contest import told as counted
 
 Row = dict[str, Any]
 
@@ -132,7 +133,7 @@ class Silver:
     def deliver(self, rows: list[Row]) -> tuple[int, int, int]:
         """One batch; returns how many rows were accepted, rejected and duplicates."""
         plan = local(plan_contest(self.candidates(rows), *self.lake))
-        result, counts = outcome(plan), book(plan)
+        result, counts = outcome(plan), book(counted(plan))
         self.changes.append({(row.event_id, row.event_date.day) for row in plan.where(CHANGES).collect()})
         self.judged = contents(plan.where(JUDGED))
         self.events = local(written(self.events, result))

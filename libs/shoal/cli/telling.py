@@ -54,13 +54,20 @@ def _was_interrupted(error: BaseException | None) -> bool:
 @contextlib.contextmanager
 def lake_of(given: Mapping[str, Any], name: str) -> "Iterator[Lake]":
     """The lake that a tool reads: there must be one, of a schema that is known."""
-    with opened(given, name) as (lake, _):
+    with opened_lake_of(given, name) as (lake, _):
+        yield lake
+
+
+@contextlib.contextmanager
+def opened_lake_of(given: Mapping[str, Any], name: str) -> "Iterator[tuple[Lake, Config]]":
+    """As :func:`lake_of`, and the settings."""
+    with opened(given, name) as (lake, settings):
         from shoal import facts
 
         if not facts.known(lake):
             raise ConfigError(f"there is no lake at {lake.location} yet; `shoal ingest` makes one")
         facts.check_schema(lake)
-        yield lake
+        yield lake, settings
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import click
 
 from shoal.cli.options import COMMON, CONFIG, LAKE, LOG, SET, VERBOSE, options
 from shoal.cli.root import shoal_command
-from shoal.cli.telling import lake_of, opened, spark_of, told
+from shoal.cli.telling import lake_of, opened, opened_lake_of, spark_of, told
 from shoal.progress import Progress
 
 
@@ -85,11 +85,16 @@ def rejected(feed: str | None, batch_ids: tuple[str, ...], **given: Any) -> None
 @click.option("--batches", type=click.IntRange(1, 1000), default=28, show_default=True, help="How many before it.")
 @COMMON
 def quality(feed: str, batches: int, **given: Any) -> None:
-    """Show which rules and expectations the newest batch of a feed broke, and how often the batches before did."""
-    with lake_of(given, "quality") as lake:
-        from shoal.book_reports import quality_report
+    """Show which rules and expectations the newest batch of a feed broke, and how often the batches before did.
+
+    Below, the newest days of the feed beside what is usual for them.
+    """
+    with opened_lake_of(given, "quality") as (lake, settings):
+        from shoal.book_reports import days_report, quality_report
 
         click.echo(quality_report(lake, feed=feed, batches=batches))
+        if days := days_report(lake, settings.validation, feed=feed):
+            click.echo(f"\n{days}")
 
 
 @shoal_command.group(short_help="Make pages for a browser.")

@@ -48,7 +48,9 @@ class Setting(NamedTuple):
 def row_changing(config: Config) -> dict[str, Any]:
     """The settings that can change a row: not where data lies, nor how something is run."""
     tree = config.model_dump(mode="json", by_alias=True, exclude={"spark": True, "lake": True})
-    del tree["ingest"]  # what was read shows in the versions of the tables
+    del tree["ingest"]  # what was read shows in the versions of the tables, and so does what was let in by its days
+    for name in ("min_volume_share", "band_width", "calendar"):
+        del tree["validate"][name]
     del tree["publish"]["max_retries"]
     return tree
 

@@ -2,7 +2,7 @@
 
 from shoal.params.base import Params
 from shoal.params.features import FeatureParams
-from shoal.params.ingest import IngestParams, Input, RuleParams, ValidateParams
+from shoal.params.ingest import IngestParams, Input, KnownEvent, RuleParams, ValidateParams
 from shoal.params.propensity import PropensityParams
 from shoal.params.publish import PublishParams
 from shoal.params.recommend import RecommendParams
@@ -10,6 +10,6 @@ from shoal.params.segments import SegmentParams
 from shoal.params.shop import ShopParams
 
 __all__ = [
-    "FeatureParams", "IngestParams", "Input", "Params", "PropensityParams", "PublishParams",
+    "FeatureParams", "IngestParams", "Input", "KnownEvent", "Params", "PropensityParams", "PublishParams",
     "RecommendParams", "RuleParams", "SegmentParams", "ShopParams", "ValidateParams",
 ]  # fmt: skip

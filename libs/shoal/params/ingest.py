@@ -1,11 +1,20 @@
 """How raw data comes in and is judged."""
 
 import difflib
+import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Literal
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from shoal.params.base import Params
 
@@ -27,6 +36,24 @@ class IngestParams(Params):
         description="files that hold something else than when they were ingested"
     )
     max_files: int = Field(ge=1, description="files that a stream brings in as one batch, at most")
+
+
+_LONGEST = 366  # days of one event of the calendar: more is a slip of the year
+
+
+def _day(value: Any) -> Any:
+    """A day as YAML reads it, or as text, where quotes or JSON make it text."""
+    if isinstance(value, str) and re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        try:
+            return date.fromisoformat(value)
+        except ValueError as error:
+            raise ValueError(f"is no day: {value}") from error
+    if isinstance(value, datetime) or not isinstance(value, date):
+        raise ValueError(f"must be a day such as 2025-11-28, got {value}")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_day)]
 
 
 # Tables with a gate that a rule can hang on, as ``shoal.tables.GATED``, which needs pyspark.
@@ -83,12 +110,47 @@ class RuleParams(Params):
         return {name: value for name, value in whole.items() if name in self.model_fields_set}
 
 
+class KnownEvent(Params):
+    """Days on which a shop is as it never is: neither judged nor learned from. An item of a list, as a rule is."""
+
+    name: str = Field(min_length=1, description="what it is, for people")
+    first: Day = Field(alias="from", description="its first day, the shop's")
+    last: Day | None = Field(None, alias="to", description="its last day; null: the first is the only one")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "KnownEvent":
+        if self.last is not None and self.last < self.first:
+            raise ValueError(f"to must not lie before from ({self.first}), got {self.last}")
+        if (self.days[-1] - self.days[0]).days > _LONGEST:
+            raise ValueError(f"to must lie within {_LONGEST} days of from, got {self.last}")
+        return self
+
+    @property
+    def days(self) -> list[date]:
+        """Every day of it."""
+        last = self.last or self.first
+        return [self.first + timedelta(days=number) for number in range((last - self.first).days + 1)]
+
+    @model_serializer(mode="wrap")
+    def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Only what was said, as of a rule."""
+        whole: dict[str, Any] = handler(self)
+        return {name: value for name, value in whole.items() if value is not None}
+
+
 class ValidateParams(Params):
-    """When a batch is refused, and the shop's own rules."""
+    """When a batch is refused, what of it is said to be odd, and the shop's own rules."""
 
     max_rejected_share: float = Field(ge=0, le=1, description="share of rejected rows above which a batch stops")
     duplicate_lines: Literal["keep", "drop"] = Field(description="identical lines of one order")
     unknown_items: Literal["keep", "reject"] = Field(description="events of goods that no item feed has told of")
+    min_volume_share: float = Field(
+        ge=0, le=1, description="share of its usual events below which the newest whole day stops a batch; 0 never does"
+    )
+    band_width: float = Field(gt=0, le=100, description="of what is usual to either side, in robust deviations")
+    calendar: tuple[KnownEvent, ...] = Field(
+        strict=False, description="days that are neither judged by what is usual nor learned from"
+    )
     rules: tuple[RuleParams, ...] = Field(strict=False, description="rules of the shop's own")
 
     @field_validator("rules")

@@ -22,7 +22,7 @@ from great_expectations.render.renderer.page_renderer import ValidationResultsPa
 from great_expectations.render.view.view import DefaultJinjaPageView
 from jinja2 import ChoiceLoader, DictLoader
 
-from shoal.quality.gate import Verdict
+from shoal.quality.gate import FARTHEST, Verdict
 
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; color: #1d2733; margin: 0; }
@@ -136,9 +136,11 @@ def _outcome(verdict: Verdict, columns: frozenset[str]) -> ExpectationValidation
     kind, arguments = _UNKNOWN, {"column": verdict.name, "value_set": [True]}
     if verdict.expectation is not None:
         kind, arguments = verdict.expectation, json.loads(verdict.arguments or "{}")
+    was_answered = arguments.pop(FARTHEST, None) is not None
     if "column" in arguments and arguments["column"] not in columns:
         arguments["column"] = _plain(verdict.name)
-    said = _plain("; ".join(_notes(verdict)))
+    more = [verdict.observed] if was_answered and verdict.observed else []
+    said = _plain("; ".join([*_notes(verdict), *more]))
     config = ExpectationConfiguration(
         type=kind, kwargs=arguments, severity=FailureSeverity(verdict.severity), description=said
     )

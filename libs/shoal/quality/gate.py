@@ -7,6 +7,7 @@ from functools import reduce
 from typing import Any, Literal
 
 import great_expectations as gx
+import pandas as pd
 from great_expectations.core.expectation_validation_result import ExpectationValidationResult
 from great_expectations.data_context.types.base import ProgressBarsConfig
 from great_expectations.expectations.expectation import Expectation
@@ -15,10 +16,11 @@ from pyspark.sql import functions as F
 
 from shoal.errors import ShoalError, bulleted
 from shoal.frames import persisted
-from shoal.quality.known import Expected
+from shoal.quality.known import NEARLY_EMPTY, Expected
 from shoal.quality.named import expectation_of
 from shoal.quality.rows import others_of
 from shoal.quality.suites import Labels, helper_columns, kept_by, labels_of, suite_named, suite_of
+from shoal.quality.usual import Question
 from shoal.tables import Policy, Rule, Table
 
 # A share of fewer values is chance: one bad rating among the five of a quiet day is not a broken feed.
@@ -27,6 +29,7 @@ FEW = 100
 # Counts without examples: an example would be a further scan per expectation, and may be personal.
 _COUNTS_ONLY = {"result_format": "BASIC", "partial_unexpected_count": 0}
 _UNSAID = {"result_format", "severity", "catch_exceptions", "batch_id"}  # of an expectation's arguments
+FARTHEST = "farthest"  # beside the arguments of what judges days: the day that is farthest from usual, and its band
 _LONGEST = 200  # characters of a value that was observed
 
 
@@ -160,6 +163,32 @@ def judge_expected(rows: DataFrame, table: Table, expected: Sequence[Expected]) 
     return [_verdict(outcome, 0) for outcome in _validate(rows, suite)]
 
 
+def judge_few(table: Table, questions: Sequence[Question]) -> list[Verdict]:
+    """Whether a few values that were computed are as expected, without a job of Spark's.
+
+    Args:
+        table: whose rows the values sum up.
+        questions: each with a column of its own; nothing is judged where there are none.
+
+    Returns:
+        One verdict per question, with its answer, and the value that is farthest off beside the arguments.
+
+    Raises:
+        ShoalError: as for :func:`judge`.
+    """
+    if not questions:
+        return []
+    values = pd.DataFrame({question.column: pd.Series(question.values, dtype="float64") for question in questions})
+    suite = suite_named(f"days of {table.name}", [expectation_of(table, one.expected) for one in questions])
+    verdicts = {outcome.name: outcome for outcome in (_verdict(each, 0) for each in _validate(values, suite))}
+    return [_answered(verdicts[question.expected.name], question) for question in questions]
+
+
+def _answered(verdict: Verdict, question: Question) -> Verdict:
+    arguments = {**json.loads(verdict.arguments or "{}"), FARTHEST: question.farthest}
+    return replace(verdict, observed=question.answer, arguments=json.dumps(arguments, ensure_ascii=False))
+
+
 def count_rules(judged: DataFrame, table: Table, rules: Sequence[Rule]) -> list[Verdict]:
     """One verdict per row rule, without a gate: of rows that are judged again, after their batch has passed.
 
@@ -201,7 +230,7 @@ def refusal(verdicts: Sequence[Verdict]) -> str | None:
         "silver has not changed; mend the export or the feed's mapping and run again",
     ]
     causes = sorted((-v.rejected, v.name) for v in verdicts if v.rejected)
-    if causes:
+    if causes and any(v.name != NEARLY_EMPTY for v in broken):
         most = ", ".join(f"{name} ({-failures:,})" for failures, name in causes[:3])
         lines.insert(1, f"rows were rejected most often by: {most}")
         lines.append(
@@ -247,7 +276,7 @@ def _counts(judged: DataFrame, rules: Sequence[Rule]) -> tuple[int, dict[str, tu
     return rows, counts | {rule.name: (next(found), next(found)) for rule in others}
 
 
-def _validate(batch: DataFrame, suite: gx.ExpectationSuite) -> list[ExpectationValidationResult]:
+def _validate(batch: DataFrame | pd.DataFrame, suite: gx.ExpectationSuite) -> list[ExpectationValidationResult]:
     """Run the suite once, in memory: no files, no network, no copy of the batch, the Spark session as it is.
 
     Raises:
@@ -255,8 +284,12 @@ def _validate(batch: DataFrame, suite: gx.ExpectationSuite) -> list[ExpectationV
     """
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
-    spark = context.data_sources.add_spark("spark", persist=False)  # what it persists it never lets go
-    definition = spark.add_dataframe_asset(suite.name).add_batch_definition_whole_dataframe("batch")
+    source: Any
+    if isinstance(batch, pd.DataFrame):
+        source = context.data_sources.add_pandas("pandas")
+    else:
+        source = context.data_sources.add_spark("spark", persist=False)  # what it persists it never lets go
+    definition = source.add_dataframe_asset(suite.name).add_batch_definition_whole_dataframe("batch")
     outcomes = definition.get_batch({"dataframe": batch}).validate(suite, result_format=_COUNTS_ONLY).results
     # It catches everything and calls it a failed expectation: a lost executor would read as bad data.
     raised = [(labels_of(o).name, _raised(o.exception_info)) for o in outcomes]

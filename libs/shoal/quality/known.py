@@ -139,6 +139,15 @@ KNOWN: dict[str, tuple[Rule, ...]] = {
 # Of rows of features.users that stand beside those of gold.users.
 IS_SHOWN = Rule("gold.users has every user of features.users", "is_shown", policy="stop")
 
+# Of the days of a feed beside those before, by what is compared.
+AS_USUAL = {
+    "volume": "days have as many events as usual",
+    "event types": "event types have their usual shares",
+    "missing values": "values are missing as often as usual",
+    "freshness": "the newest event is as fresh as usual",
+}
+NEARLY_EMPTY = "the newest day is not nearly empty"
+
 # Half of what a batch brings may be broken lines of a broken upload; more is a file of another kind. Of fewer, the
 # rule that rejects such rows decides.
 _WELL_FORMED = 0.5

@@ -190,6 +190,27 @@ QUALITY = Table(
     ),
 )
 
+DAYS = Table(
+    name="ops.days",
+    doc="One row per batch and day of which it told events that nobody had told before; the sum over the batches of a "
+    "feed is what the feed has told of the day.",
+    key=("sequence", "event_date"),
+    columns=(
+        text("feed", "name of the feed", required=True),
+        text("batch_id", "batch that brought them", required=True),
+        Column("sequence", LongType(), "place the batch had claimed in the order; a replay has one of its own",
+               required=True, low=1),
+        Column("event_date", DateType(), "shop-local day", required=True),
+        Column("events", LongType(), "accepted events that silver did not know, each once in its best version; without "
+               "corrections, duplicates and what was taken back", required=True, low=1),
+        Column("event_types", MapType(StringType(), LongType()), "of them, how many are of each type", required=True),
+        Column("missing", MapType(StringType(), LongType()), "of them, how many lack each column that may be null; "
+               "where a column belongs to some types only, those of these types", required=True),
+        Column("newest_event_at", TimestampType(), "the latest of them, UTC", required=True),
+        Column("delivered_at", TimestampType(), "when the batch's newest file was exported, UTC", required=True),
+    ),
+)  # fmt: skip
+
 METRICS = Table(
     name="ops.metrics",
     doc="One row per run, stage, entry, model and metric.",

@@ -6,6 +6,14 @@ EVENT_TYPES = (
     "view", "click", "search", "favourite", "unfavourite", "cart", "uncart",
     "purchase", "return", "review", "campaign",
 )  # fmt: skip
+_ITEM_EVENTS = tuple(kind for kind in EVENT_TYPES if kind not in ("search", "campaign"))
+_LINES = ("purchase", "return")
+# The columns whose nulls are counted by day, each with the types of events that may be expected to have it.
+WATCHED = {
+    **dict.fromkeys(("user_id", "visitor_id", "session_id", "channel", "region", "device"), EVENT_TYPES),
+    **dict.fromkeys(("item_id", "item_title", "category", "brand"), _ITEM_EVENTS),
+    **dict.fromkeys(("quantity", "unit_price", "amount_base", "order_id"), _LINES),
+}
 LINE_KINDS = ("goods", "shipping", "fee", "discount", "voucher", "sample", "adjustment")
 LINKED_BY = ("original", "order", "latest")  # how a return was brought to its purchase, the surest first
 ACCOUNT_KINDS = ("consumer", "business", "staff", "test")

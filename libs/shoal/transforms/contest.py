@@ -8,16 +8,16 @@ What a feed says of a thing from some moment on, a change, has versions too. The
 ``change_id``, but all of them are kept in one table, whose readers take the strongest.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import DataFrame, Row, Window
 from pyspark.sql import functions as F
 from pyspark.sql.window import WindowSpec
 
 from shoal.frames import persisted
-from shoal.tables import EVENT_VERSIONS, EVENTS, REJECTED_EVENTS
+from shoal.tables import EVENT_VERSIONS, EVENTS, REJECTED_EVENTS, WATCHED
 
 # Of a plan: rows that change what silver.events says, new ones and those they replace.
 CHANGES = (
@@ -192,24 +192,52 @@ def strongest(changes: DataFrame, about: str) -> DataFrame:
     )
 
 
-def book(plan: DataFrame) -> dict[str, int]:
+def told(plan: DataFrame) -> Sequence[Row]:
+    """What a plan does with its candidates, counted in one pass: a few numbers per day and type of event.
+
+    Returns:
+        Rows with
+        ``event_date``, ``event_type``: both null for all rejected rows together, which may say anything; of changes of
+        things there is no type;
+        ``rows``, ``rows_accepted``, ``rows_rejected``, and ``rows_unknown_items`` where the plan says whether items are
+        listed;
+        ``delivered_at``: the latest; ``events``, of which silver knew no version, each once, none that was taken
+        back; ``newest_event_at``, the latest of them; for each column of ``WATCHED`` how many of them lack it. None of
+        the last three for changes of things.
+    """
+    good, new = F.col("is_good"), F.col("is_first") & ~F.col("is_known")
+    counts = {"rows": F.lit(True), "rows_accepted": new & good, "rows_rejected": new & ~good}
+    if "is_listed" in plan.columns:
+        counts["rows_unknown_items"] = new & good & ~F.col("is_listed")
+    keys, latest = {"event_date": F.col("event_date")}, {"delivered_at": F.col("delivered_at")}
+    if "event_type" in plan.columns:
+        first_told = good & F.col("leads") & F.col("standing_content").isNull() & ~F.col("is_deleted")
+        keys["event_type"] = F.col("event_type")
+        latest["newest_event_at"] = F.when(first_told, F.col("event_time"))
+        counts["events"] = first_told
+        counts |= {name: first_told & F.col(name).isNull() for name in WATCHED}
+    by = [F.when(good, key).alias(name) for name, key in keys.items()]
+    return (
+        plan.where("kind = 'candidate'").groupBy(*by)
+        .agg(*(F.count_if(which).alias(name) for name, which in counts.items()),
+             *(F.max(moment).alias(name) for name, moment in latest.items()))
+        .collect()
+    )  # fmt: skip
+
+
+def book(rows: Sequence[Row]) -> dict[str, int]:
     """How many candidates were accepted, rejected or duplicates; together they are the rows of the batch.
 
     Where the plan says of events whether their item ``is_listed``, also how many accepted ones are not.
+
+    Args:
+        rows: of :func:`told`.
     """
-    new = F.expr("kind = 'candidate' AND is_first AND NOT is_known")
-    unlisted = {"rows_unknown_items": "NOT is_listed"} if "is_listed" in plan.columns else {}
-    counted = plan.agg(
-        F.count_if(F.col("kind") == "candidate").alias("rows"),
-        F.count_if(new & F.col("is_good")).alias("rows_accepted"),
-        F.count_if(new & ~F.col("is_good")).alias("rows_rejected"),
-        *(F.count_if(new & F.col("is_good") & F.expr(is_so)).alias(name) for name, is_so in unlisted.items()),
-    ).first()
-    assert counted is not None, "an aggregate has one row"
-    accepted, rejected = int(counted["rows_accepted"]), int(counted["rows_rejected"])
-    duplicates = int(counted["rows"]) - accepted - rejected
-    others = {name: int(counted[name]) for name in unlisted}
-    return {"rows_accepted": accepted, "rows_rejected": rejected, "rows_duplicate": duplicates, **others}
+    names = ["rows_accepted", "rows_rejected"]
+    names += ["rows_unknown_items"] if rows and "rows_unknown_items" in rows[0] else []
+    counted = {name: sum(row[name] for row in rows) for name in names}
+    duplicates = sum(row["rows"] for row in rows) - counted["rows_accepted"] - counted["rows_rejected"]
+    return {**counted, "rows_duplicate": duplicates}
 
 
 def _kind(rows: DataFrame, kind: str) -> DataFrame:

@@ -1,0 +1,41 @@
+"""Known events in the settings: days however they are written, and as they are shown."""
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from shoal.config import explain, load_config
+
+SALE = {"name": "sale", "from": "2025-11-28", "to": "2025-12-01"}
+
+
+@pytest.mark.parametrize(
+    "written_as",
+    [
+        "{name: sale, from: 2025-11-28, to: 2025-12-01}",
+        "{name: sale, from: '2025-11-28', to: '2025-12-01'}",
+        '{"name": "sale", "from": "2025-11-28", "to": "2025-12-01"}',
+    ],
+)
+def test_an_event_has_its_first_and_last_day(written_as: str) -> None:
+    (event,) = load_config(sets=[f"validate.calendar=[{written_as}]"]).validation.calendar
+
+    assert event.days == [date(2025, 11, 28) + timedelta(days=number) for number in range(4)]
+
+
+def test_an_event_without_an_end_is_one_day(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("validate:\n  calendar:\n    - {name: stocktaking, from: 2025-03-03}\n")
+
+    (event,) = load_config([mine]).validation.calendar
+
+    assert event.days == [date(2025, 3, 3)]
+
+
+def test_what_is_shown_can_be_said_again() -> None:
+    given = "validate.calendar=[{name: sale, from: 2025-11-28, to: 2025-12-01}, {name: day, from: 2025-03-03}]"
+    shown = {setting.key: setting.value for setting in explain(sets=[given])}
+
+    assert shown["validate.calendar"] == [SALE, {"name": "day", "from": "2025-03-03"}]
+    assert load_config(sets=[f"validate.calendar={shown['validate.calendar']}"]) == load_config(sets=[given])
