@@ -13,6 +13,7 @@ from shoal.batches import Batch
 from shoal.cli import run_job
 from shoal.config import Config, settings_hash
 from shoal.errors import ConfigError, RaceError
+from shoal.frames import persisted
 from shoal.lake import Lake
 from shoal.people import People
 from shoal.runs import Run
@@ -32,7 +33,7 @@ from shoal.tables import (
 )
 from shoal.transforms import outliers, suspects, tiles
 from shoal.transforms.accounts import counted
-from shoal.transforms.limits import Limits, limits
+from shoal.transforms.limits import Limits, limits, value_counts
 from shoal.transforms.user_features import user_features
 
 _THROUGH = "through_sequence"
@@ -77,12 +78,13 @@ def build_features(lake: Lake, config: Config, run: Run) -> None:
 def _limits(lake: Lake, config: Config, run: Run, days: DataFrame, item_days: DataFrame, users: DataFrame) -> Limits:
     """Learn beyond what nobody is taken for human and no purchase for a usual one."""
     params = config.features.limits
-    learned = limits(
+    counts = value_counts(
         suspects.user_values(days, item_days, users, as_of=run.day, params=params),
         outliers.item_values(item_days, as_of=run.day, params=params),
-        as_of=run.day, run_id=run.key, params=params,
-    )  # fmt: skip
-    lake.replace(LIMITS, learned, where=run.slice, once=run.key)
+    )
+    with persisted(counts) as kept:
+        learned = limits(kept, as_of=run.day, run_id=run.key, params=params)
+        lake.replace(LIMITS, learned, where=run.slice, once=run.key)
     return ordinary.limits_at(lake, run, config.features, lake.written[LIMITS.name])
 
 

@@ -13,7 +13,7 @@ from shoal.config import load_config
 from shoal.frames import few_rows, rows_of
 from shoal.tables import LIMITS, USER_DAYS, USER_ITEM_DAYS, USERS
 from shoal.transforms import outliers
-from shoal.transforms.limits import Limits, limits
+from shoal.transforms.limits import Limits, limits, value_counts
 from shoal.transforms.user_features import user_features
 
 Row = dict[str, Any]
@@ -59,9 +59,8 @@ def usual(spark):
     def build(lines: list[Row], partitions: int = 1) -> tuple[dict[tuple[str | None, str], Any], Limits]:
         items = rows_of(spark, USER_ITEM_DAYS, lines).repartition(partitions)
         nobody = few_rows(spark, "measure string, value double", [])
-        learned = limits(
-            nobody, outliers.item_values(items, as_of=AS_OF, params=PARAMS), as_of=AS_OF, run_id="r", params=PARAMS
-        ).collect()
+        counts = value_counts(nobody, outliers.item_values(items, as_of=AS_OF, params=PARAMS)).cache()
+        learned = limits(counts, as_of=AS_OF, run_id="r", params=PARAMS).collect()
         rows = {(row.item_id, row.measure): row for row in learned}
         of_shop = {measure: (row.lower, row.upper) for (item, measure), row in rows.items() if item is None}
         of_items = rows_of(spark, LIMITS, [row.asDict() for row in learned if row.scope == "item"])

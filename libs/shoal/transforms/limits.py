@@ -46,7 +46,23 @@ def recent(tiles: DataFrame, as_of: date, params: LimitParams) -> DataFrame:
     return tiles.where((F.col("event_date") >= since) & (F.col("event_date") < F.lit(as_of)))
 
 
-def limits(users: DataFrame, items: DataFrame, *, as_of: date, run_id: str, params: LimitParams) -> DataFrame:
+def value_counts(users: DataFrame, items: DataFrame) -> DataFrame:
+    """How often each value occurs: what :func:`limits` reads several times, so that whoever calls it keeps it.
+
+    Args:
+        users: ``measure``, ``value`` above 0 (double); one row per user and measure.
+        items: ``item_id``, ``measure``, ``value`` above 0 (double); one row per user, item, day and measure.
+
+    Returns:
+        ``scope``, ``measure``, ``item_id`` (empty for users), ``value`` to three significant digits, ``times``.
+    """
+    of_users = users.select(F.lit("user").alias("scope"), "measure", F.lit("").alias("item_id"), "value")
+    of_items = items.select(F.lit("item").alias("scope"), "measure", "item_id", "value")
+    rounded = of_users.unionByName(of_items).withColumn("value", three_digits(F.col("value")))
+    return rounded.groupBy(*_GROUP, "value").agg(F.count(F.lit(1)).alias("times"))
+
+
+def limits(counts: DataFrame, *, as_of: date, run_id: str, params: LimitParams) -> DataFrame:
     """Learn limits from the values of users and of purchases.
 
     What is measured of users and is greater than the limit is that of a robot: there is no lower one, and none lies
@@ -56,19 +72,14 @@ def limits(users: DataFrame, items: DataFrame, *, as_of: date, run_id: str, para
     pieces are never extreme.
 
     Args:
-        users: ``measure``, ``value`` above 0 (double); one row per user and measure.
-        items: ``item_id``, ``measure``, ``value`` above 0 (double); one row per user, item, day and measure.
+        counts: of :func:`value_counts`.
 
     Returns:
         Rows of ``features.limits``.
     """
-    of_users = users.select(F.lit("user").alias("scope"), "measure", F.lit("").alias("item_id"), "value")
-    of_items = items.select(F.lit("item").alias("scope"), "measure", "item_id", "value")
-    rounded = of_users.unionByName(of_items).withColumn("value", three_digits(F.col("value")))
-    counted = rounded.groupBy(*_GROUP, "value").agg(F.count(F.lit(1)).alias("times"))
-    whole = counted.where("scope = 'item'").groupBy("measure", "value").agg(F.sum("times").alias("times"))
+    whole = counts.where("scope = 'item'").groupBy("measure", "value").agg(F.sum("times").alias("times"))
     of_shop = whole.select(F.lit("shop").alias("scope"), "measure", F.lit("").alias("item_id"), "value", "times")
-    found = _robust(counted.unionByName(of_shop))
+    found = _robust(counts.unionByName(of_shop))
     enough = found.where((F.col("scope") != "item") | (F.col("observed") >= params.min_purchases))
     usual = (
         enough.where("scope = 'item'")
@@ -76,10 +87,16 @@ def limits(users: DataFrame, items: DataFrame, *, as_of: date, run_id: str, para
         .agg(F.percentile("mad", F.lit(0.5), F.col("observed")).alias("usual_mad"))
     )
     judged = enough.join(F.broadcast(usual), on="measure", how="left")
-    return LIMITS.select(judged.withColumns(_bounds(params)).withColumns({
-        "run_id": F.lit(run_id), "as_of": F.lit(as_of), "median": F.exp("centre"),
-        "item_id": F.when(F.col("scope") == "item", F.col("item_id")),
-    }))  # fmt: skip
+    return LIMITS.select(
+        judged.withColumns(_bounds(params)).withColumns(
+            {
+                "run_id": F.lit(run_id),
+                "as_of": F.lit(as_of),
+                "median": F.exp("centre"),
+                "item_id": F.when(F.col("scope") == "item", F.col("item_id")),
+            }
+        )
+    )
 
 
 def _robust(counted: DataFrame) -> DataFrame:
