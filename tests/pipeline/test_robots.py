@@ -16,7 +16,7 @@ pytestmark = pytest.mark.long
 SETTINGS = (
     "recommend.for_you.rank=4", "recommend.for_you.max_iter=2", "recommend.for_you.min_interactions=50",
     "recommend.for_you.test_days=7", "segments.default.k=3", "segments.default.max_iter=5", "features.tile_buckets=2",
-    "propensity.buys_30d.horizon_days=5", "propensity.buys_30d.min_positives=5", "propensity.buys_30d.min_auc=0",
+    "propensity.buys_30d.horizon_days=7", "propensity.buys_30d.min_positives=5", "propensity.buys_30d.min_auc=0",
 )  # fmt: skip
 ROBOTS = ("robot", "robot that buys")
 PAGE = (Path(__file__).parents[2] / "docs" / "results.md").read_text()

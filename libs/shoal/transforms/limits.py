@@ -23,7 +23,7 @@ from shoal.tables import LIMITS
 from shoal.tables.vocabulary import USER_MEASURES
 
 _SIGMA = 1.4826  # standard deviation of a normal distribution, in median distances from its median
-_DIGITS = 9  # of logarithms: the last ones differ between processors
+_DIGITS = 12  # of logarithms: the last ones differ between processors
 _GROUP = ["scope", "measure", "item_id"]
 
 Treatment = Literal["keep", "cap", "reject"]
@@ -92,7 +92,7 @@ def limits(counts: DataFrame, *, as_of: date, run_id: str, params: LimitParams) 
             {
                 "run_id": F.lit(run_id),
                 "as_of": F.lit(as_of),
-                "median": F.exp("centre"),
+                "median": F.round(F.exp("centre"), 9),
                 "item_id": F.when(F.col("scope") == "item", F.col("item_id")),
             }
         )
