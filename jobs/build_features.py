@@ -33,7 +33,7 @@ from shoal.tables import (
 )
 from shoal.transforms import outliers, suspects, tiles
 from shoal.transforms.accounts import counted
-from shoal.transforms.limits import Limits, limits, value_counts
+from shoal.transforms.limits import Limits, limits, spreads
 from shoal.transforms.user_features import user_features
 
 _THROUGH = "through_sequence"
@@ -78,11 +78,11 @@ def build_features(lake: Lake, config: Config, run: Run) -> None:
 def _limits(lake: Lake, config: Config, run: Run, days: DataFrame, item_days: DataFrame, users: DataFrame) -> Limits:
     """Learn beyond what nobody is taken for human and no purchase for a usual one."""
     params = config.features.limits
-    counts = value_counts(
+    found = spreads(
         suspects.user_values(days, item_days, users, as_of=run.day, params=params),
         outliers.item_values(item_days, as_of=run.day, params=params),
     )
-    with persisted(counts) as kept:
+    with persisted(found) as kept:
         learned = limits(kept, as_of=run.day, run_id=run.key, params=params)
         lake.replace(LIMITS, learned, where=run.slice, once=run.key)
     return ordinary.limits_at(lake, run, config.features, lake.written[LIMITS.name])

@@ -13,7 +13,7 @@ from shoal.config import load_config
 from shoal.frames import few_rows, rows_of
 from shoal.tables import LIMITS, USER_DAYS, USER_ITEM_DAYS, USERS
 from shoal.transforms import outliers
-from shoal.transforms.limits import Limits, limits, value_counts
+from shoal.transforms.limits import Limits, limits, spreads
 from shoal.transforms.user_features import user_features
 
 Row = dict[str, Any]
@@ -27,7 +27,7 @@ FACTOR, K = PARAMS.item_factor, 1.4826 * PARAMS.item_deviations
 def line(user: str, item: str, days_ago: int, pieces: int, price: float | None = 2, *, back: bool = False) -> Row:
     """A user's purchase of an item on a day, or its return."""
     day = AS_OF - timedelta(days=days_ago)
-    money = None if price is None else Decimal(str(price)) * max(pieces, 1)
+    money = None if price is None else Decimal(f"{price:.3f}") * max(pieces, 1)
     done: Row = {"returns": 1, "returned_pieces": pieces, "returned": money} if back else {
         "purchases": 1, "pieces": pieces, "gross": money}  # fmt: skip
     return {"bucket": 0, "user_id": user, "item_id": item, "event_date": day, **dict.fromkeys(COUNTS, 0), **done}
@@ -59,8 +59,8 @@ def usual(spark):
     def build(lines: list[Row], partitions: int = 1) -> tuple[dict[tuple[str | None, str], Any], Limits]:
         items = rows_of(spark, USER_ITEM_DAYS, lines).repartition(partitions)
         nobody = few_rows(spark, "measure string, value double", [])
-        counts = value_counts(nobody, outliers.item_values(items, as_of=AS_OF, params=PARAMS)).cache()
-        learned = limits(counts, as_of=AS_OF, run_id="r", params=PARAMS).collect()
+        found = spreads(nobody, outliers.item_values(items, as_of=AS_OF, params=PARAMS)).cache()
+        learned = limits(found, as_of=AS_OF, run_id="r", params=PARAMS).collect()
         rows = {(row.item_id, row.measure): row for row in learned}
         of_shop = {measure: (row.lower, row.upper) for (item, measure), row in rows.items() if item is None}
         of_items = rows_of(spark, LIMITS, [row.asDict() for row in learned if row.scope == "item"])

@@ -13,7 +13,7 @@ from shoal.config import load_config
 from shoal.frames import rows_of
 from shoal.tables import USER_DAYS, USER_ITEM_DAYS, USERS
 from shoal.transforms import outliers, suspects
-from shoal.transforms.limits import Limits, limits, value_counts
+from shoal.transforms.limits import Limits, limits, spreads
 from shoal.transforms.user_features import user_features
 
 Row = dict[str, Any]
@@ -64,8 +64,8 @@ def judged(spark):
         users = rows_of(spark, USERS, [{"user_id": u, "account_kind": "consumer"}
                                        for u in {row["user_id"] for row in told[0]}])  # fmt: skip
         values = suspects.user_values(days, items, users, as_of=AS_OF, params=params)
-        counts = value_counts(values, outliers.item_values(items, as_of=AS_OF, params=params)).cache()
-        learned = limits(counts, as_of=AS_OF, run_id="r", params=params)
+        found = spreads(values, outliers.item_values(items, as_of=AS_OF, params=params)).cache()
+        learned = limits(found, as_of=AS_OF, run_id="r", params=params)
         found = {row.measure: row for row in learned.collect()}
         of_users = {measure: row.upper for measure, row in found.items()}
         usual = Limits(of_users, {}, learned.where("scope = 'item'"), params, "keep")

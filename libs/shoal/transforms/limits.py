@@ -24,7 +24,6 @@ from shoal.tables.vocabulary import USER_MEASURES
 
 _SIGMA = 1.4826  # standard deviation of a normal distribution, in median distances from its median
 _DIGITS = 12  # of logarithms: the last ones differ between processors
-_GROUP = ["scope", "measure", "item_id"]
 
 Treatment = Literal["keep", "cap", "reject"]
 
@@ -46,23 +45,73 @@ def recent(tiles: DataFrame, as_of: date, params: LimitParams) -> DataFrame:
     return tiles.where((F.col("event_date") >= since) & (F.col("event_date") < F.lit(as_of)))
 
 
-def value_counts(users: DataFrame, items: DataFrame) -> DataFrame:
-    """How often each value occurs: what :func:`limits` reads several times, so that whoever calls it keeps it.
+def spreads(users: DataFrame, items: DataFrame) -> DataFrame:
+    """Where the middle of all values lies, and how far from it: of users, of each item, and of all items together.
 
     Args:
         users: ``measure``, ``value`` above 0 (double); one row per user and measure.
         items: ``item_id``, ``measure``, ``value`` above 0 (double); one row per user, item, day and measure.
 
     Returns:
-        ``scope``, ``measure``, ``item_id`` (empty for users), ``value`` to three significant digits, ``times``.
+        ``scope``, ``measure``, ``item_id`` (null unless scope is item), ``observed`` (values), ``centre`` (median of
+        their logarithms) and ``mad`` (median distance from it). :func:`limits` reads it twice: keep it meanwhile.
     """
-    of_users = users.select(F.lit("user").alias("scope"), "measure", F.lit("").alias("item_id"), "value")
-    of_items = items.select(F.lit("item").alias("scope"), "measure", "item_id", "value")
-    rounded = of_users.unionByName(of_items).withColumn("value", three_digits(F.col("value")))
-    return rounded.groupBy(*_GROUP, "value").agg(F.count(F.lit(1)).alias("times"))
+    of_users = users.select(F.lit("user").alias("scope"), F.lit("").alias("item_id"), "measure", "value")
+    rows = of_users.unionByName(items.select(F.lit("item").alias("scope"), "item_id", "measure", "value"))
+    rounded = rows.select("scope", "item_id", "measure", three_digits(F.col("value")).alias("value"))
+    single = [F.col(name) for name in ("scope", "measure", "value")]
+    counts = rounded.groupingSets([[*single, F.col("item_id")], single], *single, F.col("item_id")).agg(
+        F.count(F.lit(1)).alias("times"), F.grouping("item_id").alias("is_whole")
+    )
+    told = counts.where("scope = 'item' OR is_whole = 1").withColumns(
+        {
+            "scope": F.when((F.col("scope") == "item") & (F.col("is_whole") == 1), "shop").otherwise(F.col("scope")),
+            "log": F.round(F.ln("value"), _DIGITS),
+        }
+    )
+    # A group has a few thousand different values at most.
+    held = told.groupBy("scope", "measure", "item_id").agg(
+        F.sum("times").alias("observed"), F.array_sort(F.collect_list(F.struct("log", "times"))).alias("logs")
+    )
+    centred = held.withColumn("centre", _middle(F.col("logs"), F.col("observed")))
+    return centred.select(
+        "scope", "measure", "item_id", "observed", "centre", _middle(_apart(), F.col("observed")).alias("mad")
+    )
 
 
-def limits(counts: DataFrame, *, as_of: date, run_id: str, params: LimitParams) -> DataFrame:
+def _apart() -> Column:
+    """How far the logarithms lie from their middle, the nearest first."""
+
+    def apart(pair: Column) -> Column:
+        return F.struct(
+            F.round(F.abs(pair["log"] - F.col("centre")), _DIGITS).alias("log"), pair["times"].alias("times")
+        )
+
+    return F.array_sort(F.transform("logs", apart))
+
+
+def _middle(pairs: Column, observed: Column) -> Column:
+    """The median of values that occur several times.
+
+    Args:
+        pairs: array of ``log`` and ``times``, ascending.
+        observed: the sum of the times.
+    """
+    nothing = F.lit(None).cast("double")
+
+    def further(passed: Column, pair: Column) -> Column:
+        seen = passed["seen"] + pair["times"]
+        return F.struct(
+            seen.alias("seen"),
+            F.coalesce(passed["low"], F.when(seen * 2 >= observed, pair["log"])).alias("low"),
+            F.coalesce(passed["high"], F.when(seen * 2 > observed, pair["log"])).alias("high"),
+        )
+
+    start = F.struct(F.lit(0).cast("bigint").alias("seen"), nothing.alias("low"), nothing.alias("high"))
+    return F.reduce(pairs, start, further, lambda passed: (passed["low"] + passed["high"]) / 2)
+
+
+def limits(found: DataFrame, *, as_of: date, run_id: str, params: LimitParams) -> DataFrame:
     """Learn limits from the values of users and of purchases.
 
     What is measured of users and is greater than the limit is that of a robot: there is no lower one, and none lies
@@ -72,14 +121,11 @@ def limits(counts: DataFrame, *, as_of: date, run_id: str, params: LimitParams) 
     pieces are never extreme.
 
     Args:
-        counts: of :func:`value_counts`.
+        found: of :func:`spreads`.
 
     Returns:
         Rows of ``features.limits``.
     """
-    whole = counts.where("scope = 'item'").groupBy("measure", "value").agg(F.sum("times").alias("times"))
-    of_shop = whole.select(F.lit("shop").alias("scope"), "measure", F.lit("").alias("item_id"), "value", "times")
-    found = _robust(counts.unionByName(of_shop))
     enough = found.where((F.col("scope") != "item") | (F.col("observed") >= params.min_purchases))
     usual = (
         enough.where("scope = 'item'")
@@ -93,23 +139,8 @@ def limits(counts: DataFrame, *, as_of: date, run_id: str, params: LimitParams) 
                 "run_id": F.lit(run_id),
                 "as_of": F.lit(as_of),
                 "median": F.round(F.exp("centre"), 9),
-                "item_id": F.when(F.col("scope") == "item", F.col("item_id")),
             }
         )
-    )
-
-
-def _robust(counted: DataFrame) -> DataFrame:
-    """Of each group how many values there are, the median of their logarithms and the median distance from it."""
-    logged = counted.withColumn("log", F.round(F.ln("value"), _DIGITS))
-    middle = logged.groupBy(*_GROUP).agg(
-        F.sum("times").alias("observed"), F.percentile("log", F.lit(0.5), F.col("times")).alias("centre")
-    )
-    apart = logged.join(middle, on=_GROUP, how="inner").withColumn(
-        "apart", F.round(F.abs(F.col("log") - F.col("centre")), _DIGITS)
-    )
-    return apart.groupBy(*_GROUP, "observed", "centre").agg(
-        F.percentile("apart", F.lit(0.5), F.col("times")).alias("mad")
     )
 
 
