@@ -1,5 +1,6 @@
 """Online Retail, whole: counts that the literature and plain SQL know."""
 
+import re
 from collections import Counter, defaultdict
 from datetime import date, datetime
 from decimal import Decimal
@@ -172,7 +173,7 @@ def test_purchases_beyond_the_usual_are_those_that_another_engine_finds(retail, 
 
 
 def test_the_page_on_results_finds_the_extreme_purchases(retail):
-    (sql,) = [part.split("```")[0] for part in PAGE.split("```sql\n")[1:] if "at_most" in part]
+    (sql,) = [sql for sql in re.findall(r"```sql\n(.*?)```", PAGE, flags=re.DOTALL) if "at_most" in sql]
     first, second, *_ = [*query_lake(retail.lake, sql.strip(), "csv")][1:]
 
     assert [row.split(",")[:4] for row in (first, second)] == [

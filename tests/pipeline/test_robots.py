@@ -1,6 +1,7 @@
 """Robots in a shop are marked, and change nothing for anybody else."""
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -88,8 +89,8 @@ def test_robots_change_nothing_for_anybody_else(shops):
 
 
 def test_the_page_on_results_says_who_and_why(shops):
-    (marked,) = [sql for sql in PAGE.split("```sql\n")[1:] if "suspect_reasons" in sql]
-    answer = [*query_lake(shops["with"].lake, marked.split("```")[0].strip(), "csv")]
+    (marked,) = [sql for sql in re.findall(r"```sql\n(.*?)```", PAGE, flags=re.DOTALL) if "suspect_reasons" in sql]
+    answer = [*query_lake(shops["with"].lake, marked.strip(), "csv")]
 
     assert answer[0] == "user_id,suspect_reasons,measure,upper"
     assert [line.split(",")[0] for line in answer[1:]] == [*ROBOTS]
