@@ -1,23 +1,26 @@
 """silver.events, silver.orders, silver.users, silver.user_changes, silver.identities, silver.account_aliases ->
-features.user_days, features.user_item_days, features.visitor_days, features.visitor_item_days, features.users
+features.user_days, features.user_item_days, features.visitor_days, features.visitor_item_days, features.limits,
+features.users
 """
 
 from collections.abc import Callable, Mapping
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from shoal import batches, facts, people, releases, runs
+from shoal import batches, facts, ordinary, people, releases, runs
 from shoal.batches import Batch
 from shoal.cli import run_job
 from shoal.config import Config, settings_hash
 from shoal.errors import ConfigError, RaceError
+from shoal.frames import persisted
 from shoal.lake import Lake
 from shoal.people import People
 from shoal.runs import Run
 from shoal.tables import (
     EVENTS,
     IDENTITIES,
+    LIMITS,
     ORDERS,
     USER_CHANGES,
     USER_DAYS,
@@ -28,7 +31,9 @@ from shoal.tables import (
     VISITOR_ITEM_DAYS,
     Table,
 )
-from shoal.transforms import tiles
+from shoal.transforms import outliers, suspects, tiles
+from shoal.transforms.accounts import counted
+from shoal.transforms.limits import Limits, limits, spreads
 from shoal.transforms.user_features import user_features
 
 _THROUGH = "through_sequence"
@@ -59,10 +64,61 @@ def build_features(lake: Lake, config: Config, run: Run) -> None:
     everyone = _people(lake, config, run)
     days, item_days = everyone.tiles(USER_DAYS, run.day), everyone.tiles(USER_ITEM_DAYS, run.day)
     users, told = lake.read(USERS, run.versions_read[USERS.name]), runs.read_if_there(lake, run, USER_CHANGES)
-    features = user_features(days, item_days, users, as_of=run.day, run_id=run.key, user_changes=told)
+    usual = _limits(lake, config, run, days, item_days, counted(users, told, as_of=run.day))
+    features = user_features(days, item_days, users, as_of=run.day, run_id=run.key, user_changes=told, limits=usual)
     lake.replace(USER_FEATURES, features, where=run.slice, once=run.key)
     run.versions_read[USER_FEATURES.name] = lake.written[USER_FEATURES.name]
-    run.rows = lake.read(USER_FEATURES).where(run.slice).count()
+    found = _found(lake, run)
+    run.rows = found["users"]
+    if found["suspects"] or found["extremes"] or config.features.outliers != "keep":
+        run.versions_read[LIMITS.name] = lake.written[LIMITS.name]
+    _tell(run, found, config.features.outliers)
+
+
+def _limits(lake: Lake, config: Config, run: Run, days: DataFrame, item_days: DataFrame, users: DataFrame) -> Limits:
+    """Learn beyond what nobody is taken for human and no purchase for a usual one."""
+    params = config.features.limits
+    found = spreads(
+        suspects.user_values(days, item_days, users, as_of=run.day, params=params),
+        outliers.item_values(item_days, as_of=run.day, params=params),
+    )
+    with persisted(found) as kept:
+        learned = limits(kept, as_of=run.day, run_id=run.key, params=params)
+        lake.replace(LIMITS, learned, where=run.slice, once=run.key)
+    return ordinary.limits_at(lake, run, config.features, lake.written[LIMITS.name])
+
+
+def _found(lake: Lake, run: Run) -> Row:
+    """How many users there are, how many of them are suspect, and how many purchases of how many are extreme."""
+    found = lake.read(USER_FEATURES).where(run.slice).agg(
+        F.count(F.lit(1)).alias("users"),
+        F.count_if("is_suspect").alias("suspects"),
+        F.coalesce(F.sum("extreme_purchases"), F.lit(0)).alias("extremes"),
+        F.count_if(F.col("extreme_purchases") > 0).alias("buyers"),
+    ).first()  # fmt: skip
+    assert found is not None, "an aggregate has one row"
+    return found
+
+
+def _tell(run: Run, found: Row, treatment: str) -> None:
+    """Say who and what is out of the ordinary."""
+    if found["suspects"]:
+        who = (
+            "user behaves as no human does and is"
+            if found["suspects"] == 1
+            else "users behave as no human does and are"
+        )
+        run.note(
+            f"{found['suspects']:,} {who} left out of models, segments and lists: "
+            f"SELECT user_id, suspect_reasons FROM features.users WHERE {run.slice} AND is_suspect"
+        )
+    if found["extremes"]:
+        purchases = "purchase is" if found["extremes"] == 1 else "purchases are"
+        run.note(
+            f"{found['extremes']:,} {purchases} beyond the usual pieces or price of their item "
+            f"(features.outliers={treatment}): SELECT user_id, extreme_purchases FROM features.users "
+            f"WHERE {run.slice} AND extreme_purchases > 0"
+        )
 
 
 def _check_as_of(events: DataFrame, run: Run) -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from shoal import model_store, runs
+from shoal import model_store, ordinary, runs
 from shoal.cli import run_job
 from shoal.config import Config, settings_hash
 from shoal.lake import Lake
@@ -58,9 +58,12 @@ def _recommended(
     known = catalogue_at(lake.read(ITEMS, run.versions_read[ITEMS.name]), run.day)
     items = known.where("recommendable").select("item_id", "item_group_id")
     features = lake.read(USER_FEATURES, run.versions_read[USER_FEATURES.name]).where(run.slice)
+    found = ordinary.suspects_of(run, features)
+    if found is not None:
+        item_days, earlier = (tiles.join(found, on="user_id", how="left_anti") for tiles in (item_days, earlier))
     if USER_CHANGES.name in run.versions_read:  # who is left out of the features teaches nothing either
         item_days = item_days.join(features.select("user_id"), on="user_id", how="left_semi")
-    users = features.where(F.col("recency_event_days") <= params.active_days).select("user_id")
+    users = ordinary.humans(features).where(F.col("recency_event_days") <= params.active_days).select("user_id")
 
     metrics = recommend.measure(item_days, items, run.day, params, known_before=earlier)
     judged = recommend.judge(metrics, params)

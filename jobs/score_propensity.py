@@ -1,5 +1,6 @@
-"""features.users, features.user_days, features.user_item_days, features.visitor_days, features.visitor_item_days,
-silver.users, silver.user_changes, silver.identities, silver.account_aliases -> gold.propensities
+"""features.users, features.limits, features.user_days, features.user_item_days, features.visitor_days,
+features.visitor_item_days, silver.users, silver.user_changes, silver.identities, silver.account_aliases ->
+gold.propensities
 """
 
 from dataclasses import replace
@@ -8,7 +9,7 @@ from datetime import date, timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from shoal import model_store, runs
+from shoal import model_store, ordinary, runs
 from shoal.cli import run_job
 from shoal.config import Config, settings_hash
 from shoal.lake import Lake
@@ -46,9 +47,18 @@ def _score(lake: Lake, config: Config, run: Run, target: str, params: Propensity
     if told is not None:  # who objects by now teaches nothing either, whatever was allowed at an earlier cut
         users = users.join(objectors(told, as_of=run.day), on="user_id", how="left_anti")
 
+    everyone = lake.read(USER_FEATURES, run.versions_read[USER_FEATURES.name]).where(run.slice)
+    usual = ordinary.limits_of(lake, run, config.features)
+    found = ordinary.suspects_of(run, everyone)
+    if found is not None:  # nor who is suspect by now, whatever was known then
+        users = users.join(found, on="user_id", how="left_anti")
+
     def examples(cut: date) -> DataFrame:
         days, item_days = people.tiles(USER_DAYS, cut), people.tiles(USER_ITEM_DAYS, cut)
-        features = user_features(days, item_days, users, as_of=cut, run_id=run.key, user_changes=told)
+        # By today's limits: what is scored today must be judged as what was learned from.
+        features = ordinary.humans(user_features(
+            days, item_days, users, as_of=cut, run_id=run.key, user_changes=told, limits=usual
+        ))  # fmt: skip
         # What came of it is read as it was known at the horizon's end: that is how today's scores will be judged.
         after = people.tiles(USER_DAYS, cut + timedelta(days=params.horizon_days))
         return with_label(features, after, cut=cut, horizon_days=params.horizon_days, active_days=params.active_days)
@@ -58,8 +68,7 @@ def _score(lake: Lake, config: Config, run: Run, target: str, params: Propensity
     assert first is not None, "an aggregate has one row"
     learned = propensity.learn(examples, as_of=run.day, first_day=first[0] or run.day, params=params)
     applied, model_id = _applied(lake, config, run, target, params, learned)
-    today = lake.read(USER_FEATURES, run.versions_read[USER_FEATURES.name]).where(run.slice)
-    active = today.where(F.col("recency_event_days") <= params.active_days)
+    active = ordinary.humans(everyone).where(F.col("recency_event_days") <= params.active_days)
     scored = propensity.score(applied, active).select(
         "*",
         F.lit(run.key).alias("run_id"),

@@ -3,7 +3,7 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from shoal import model_store, runs
+from shoal import model_store, ordinary, runs
 from shoal.cli import run_job
 from shoal.config import Config, settings_hash
 from shoal.frames import persisted
@@ -32,7 +32,7 @@ def segment_users(lake: Lake, config: Config, run: Run) -> None:
 
 
 def _segment(lake: Lake, config: Config, run: Run, entry: str, params: SegmentParams) -> list[Metric]:
-    features = lake.read(USER_FEATURES, run.versions_read[USER_FEATURES.name]).where(run.slice)
+    features = ordinary.humans(lake.read(USER_FEATURES, run.versions_read[USER_FEATURES.name]).where(run.slice))
     with persisted(features):
         return _fitted(lake, config, run, entry, params, features)
 

@@ -123,7 +123,8 @@ def lake(spark, tmp_path_factory):
 def _any(column):
     """A value that a required column may have, for columns that no question is about."""
     kind = column.type.simpleString()
-    return {"string": (column.allowed or ["some"])[0], "date": DAY, "timestamp": NOW, "boolean": True}.get(kind, 1)
+    return {"string": (column.allowed or ["some"])[0], "date": DAY, "timestamp": NOW, "boolean": True,
+            "array<string>": []}.get(kind, 1)  # fmt: skip
 
 
 def answer(lake, number):

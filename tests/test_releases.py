@@ -30,7 +30,7 @@ def written(spark, tmp_path_factory):
     for run_id, users in USERS.items():
         rows = [
             {"run_id": run_id, "user_id": user, "as_of": DAYS[run_id], "frequency": 1, "probability": {},
-             "hold_out": False} for user in users
+             "hold_out": False, "is_suspect": False} for user in users
         ]  # fmt: skip
         lake.replace(GOLD_USERS, lake.frame(GOLD_USERS, rows), where=f"run_id = '{run_id}'")
     return lake
@@ -227,7 +227,7 @@ def test_a_catalog_gets_the_views_when_a_run_is_published(spark):
     """Spark's own in-memory catalog is one as good as any: names instead of paths."""
     lake = Lake(spark, "catalog:published")
     row = {"run_id": "run-1", "user_id": "ada", "as_of": NOW.date(), "frequency": 1, "probability": {},
-           "hold_out": False}  # fmt: skip
+           "hold_out": False, "is_suspect": False}  # fmt: skip
     lake.replace(GOLD_USERS, lake.frame(GOLD_USERS, [row]), where=None)
 
     views.publish_views(lake)  # as publish does: before the first release, and whatever tables there are

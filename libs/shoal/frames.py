@@ -97,13 +97,13 @@ def quantiles(rows: DataFrame, columns: Sequence[str], shares: Sequence[float]) 
         Per column one value per share; empty lists for columns without a value.
     """
     found = rows.agg(
-        *(F.percentile(_three_digits(F.col(name)), F.lit([*shares])).alias(name) for name in columns)
+        *(F.percentile(three_digits(F.col(name)), F.lit([*shares])).alias(name) for name in columns)
     ).first()
     assert found is not None, "an aggregate has one row"
     return {name: [*(found[name] or [])] for name in columns}
 
 
-def _three_digits(value: Column) -> Column:
+def three_digits(value: Column) -> Column:
     """The value rounded to three significant digits."""
     number = value.cast("double")
     magnitude = F.pow(F.lit(10.0), F.floor(F.log10(F.abs(number))) - 2)

@@ -1,8 +1,10 @@
 """Online Retail, whole: counts that the literature and plain SQL know."""
 
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import duckdb
 import polars as pl
@@ -24,10 +26,12 @@ from shoal.tables import (
     RUNS,
     USER_FEATURES,
 )
+from shoal.tools import query_lake
 
 pytestmark = pytest.mark.long
 
 AS_OF = date(2011, 12, 10)
+PAGE = (Path(__file__).parents[2] / "docs" / "results.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +128,57 @@ def test_money_per_customer_agrees_with_plain_sql(retail, lines):
     assert {tuple(row) for row in rows} == {(u.removesuffix(".0"), n, s, r) for u, n, s, r in oracle}
     (customer,) = retail.read(USER_FEATURES, "user_id = '12346'").collect()
     assert (customer.spend, customer.net_spend) == (Decimal("77183.600000"), Decimal("0.000000"))
+
+
+def test_purchases_beyond_the_usual_are_those_that_another_engine_finds(retail, lines):
+    """80,995 and 74,215 pieces, sent back within minutes, and few others: large customers are customers."""
+    three_digits = "round({0} / pow(10, floor(log10({0})) - 2)) * pow(10, floor(log10({0})) - 2)"
+    # What a customer bought of an article on a day; learned from the 365 days before as_of, on a log scale.
+    values = f"""
+        WITH bought AS (
+            SELECT CustomerID::BIGINT::VARCHAR AS user_id, StockCode AS item_id, InvoiceDate::DATE AS day,
+                   sum(Quantity)::DOUBLE AS pieces, (sum(Quantity * UnitPrice) / sum(Quantity))::DOUBLE AS price
+            FROM lines WHERE plain AND CustomerID IS NOT NULL AND UnitPrice > 0 AND Quantity > 0
+              AND StockCode NOT IN ('POST', 'DOT', 'C2', 'BANK CHARGES', 'AMAZONFEE', 'CRUK', 'D', 'M', 'm', 'B', 'S')
+              AND StockCode NOT ILIKE 'gift\\_0001%' ESCAPE '\\'
+            GROUP BY ALL),
+        long AS (
+            SELECT *, ln({three_digits.format("value")}) AS log, day >= DATE '{AS_OF}' - 365 AS learns
+            FROM (UNPIVOT bought ON pieces, price INTO NAME measure VALUE value))"""
+    limits = """,
+        middles AS (SELECT measure, item_id, count(*) AS n, median(log) AS middle FROM long WHERE learns GROUP BY ALL),
+        own AS (
+            SELECT measure, item_id, any_value(n) AS n, any_value(middle) AS middle, median(abs(log - middle)) AS mad
+            FROM long JOIN middles USING (measure, item_id) WHERE learns GROUP BY ALL HAVING any_value(n) >= 20),
+        usual AS (
+            SELECT measure, median(mad) AS mad FROM long JOIN own USING (measure, item_id) WHERE learns GROUP BY 1),
+        shop_middle AS (SELECT measure, median(log) AS middle FROM long WHERE learns GROUP BY 1),
+        shop AS (
+            SELECT measure, any_value(middle) AS middle, median(abs(log - middle)) AS mad
+            FROM long JOIN shop_middle USING (measure) WHERE learns GROUP BY 1),
+        judged AS (
+            SELECT long.*, ln(value) - coalesce(own.middle, shop.middle) AS off,
+                   if(own.mad IS NULL, shop.mad, greatest(own.mad, usual.mad)) AS spread,
+                   greatest(6 * 1.4826 * spread, ln(9)) AS width
+            FROM long JOIN shop USING (measure) JOIN usual USING (measure) LEFT JOIN own USING (measure, item_id))
+        SELECT DISTINCT user_id, item_id, day::VARCHAR FROM judged
+        WHERE off > width OR measure = 'price' AND off < -width"""
+    oracle = lines(values + limits)
+    rows = retail.read(USER_FEATURES, "extreme_purchases > 0").select("user_id", "extreme_purchases").collect()
+
+    assert {("16446", "23843", "2011-12-09"), ("12346", "23166", "2011-01-18")} <= {*oracle}
+    assert {row.user_id: row.extreme_purchases for row in rows} == Counter(user for user, *_ in oracle)
+    assert len(oracle) == 17  # of 383,923
+    assert retail.read(USER_FEATURES, "is_suspect").isEmpty()  # 14911 has 5,677 lines, and is a customer
+
+
+def test_the_page_on_results_finds_the_extreme_purchases(retail):
+    (sql,) = [sql for sql in re.findall(r"```sql\n(.*?)```", PAGE, flags=re.DOTALL) if "at_most" in sql]
+    first, second, *_ = [*query_lake(retail.lake, sql.strip(), "csv")][1:]
+
+    assert [row.split(",")[:4] for row in (first, second)] == [
+        ["16446", "23843", "2011-12-09", "80995"], ["12346", "23166", "2011-01-18", "74215"],
+    ]  # fmt: skip
 
 
 def test_returns_take_back_the_customers_latest_purchases(retail):

@@ -36,7 +36,7 @@ def buyer(number: int, **values: Any) -> Row:
     features = {
         **counts, "frequency": 2, "orders_30d": 1, "orders_90d": 1, "orders_365d": 2, "active_days": 5,
         "recency_days": 9, "recency_event_days": 3, "tenure_days": 99, "is_buyer": True, "spend": 30, "returned": 10,
-        "net_spend": 20,
+        "net_spend": 20, "is_suspect": False, "suspect_reasons": [],
     }  # fmt: skip
     shown = {"segment_id": 1, "segment_name": "loyal", "probability": {"buys_30d": 0.2}, "recency_score": 5,
              "hold_out": False}  # fmt: skip
@@ -132,6 +132,9 @@ BREAKING: dict[str, tuple[Table, list[Row], More, dict[str, int | None]]] = {
     "a first event after the last": (
         USER_FEATURES, [buyer(1), buyer(2, tenure_days=2)], NOTHING, {"no last event lies before the first": 1},
     ),
+    "a suspect without a reason": (
+        USER_FEATURES, [buyer(1), buyer(2, is_suspect=True)], NOTHING, {"suspects and only suspects have reasons": 1},
+    ),
     "a user in two segments": (
         SEGMENTS,
         [{"user_id": "u1", "segment_id": number, "segment_rank": number, "segment_name": "s"} for number in (1, 2)],
@@ -197,6 +200,10 @@ BREAKING: dict[str, tuple[Table, list[Row], More, dict[str, int | None]]] = {
     "a prospect in a segment": (
         GOLD_USERS, [buyer(1), prospect(2, segment_id=1, segment_name="loyal")], NOTHING,
         {"only buyers are in a segment": 1},
+    ),
+    "suspects in a segment or with a probability": (
+        GOLD_USERS, [buyer(1, is_suspect=True), prospect(2, is_suspect=True, probability={"buys_30d": 0.2})], NOTHING,
+        {"no suspect is in a segment or has a probability": 2},
     ),
     "a segment without a name": (
         GOLD_USERS, [buyer(1), buyer(2, segment_name=None)], NOTHING, {"a segment has its name": 1},

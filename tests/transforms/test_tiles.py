@@ -67,6 +67,9 @@ def test_a_day_counts_what_was_done_on_it(event, days_of, item_days_of):
     seen = tuple(time.astimezone(UTC).hour for time in (day.first_at, day.last_at, day.last_order_at))
     assert seen == (0, 14, 11)
 
+    # From midnight to the eighth hour somebody looked; what was bought and sent back later on is no look.
+    assert day.look_hours == sum(1 << hour for hour in range(8))
+
     assert {(item, item_day) for _, item, item_day in items} == {("mug", FIRST), ("cup", FIRST)}  # goods only
     mug, cup = items["u", "mug", FIRST], items["u", "cup", FIRST]
     assert {name: mug[name] for name in COUNTS} == {**expected, "purchases": 1}

@@ -106,6 +106,7 @@ KNOWN: dict[str, tuple[Rule, ...]] = {
              policy="stop"),
         Rule("no shorter window counts more than a longer one", _NESTED, policy="stop"),
         Rule("no last event lies before the first", "tenure_days >= recency_event_days", policy="stop"),
+        Rule("suspects and only suspects have reasons", "is_suspect = (size(suspect_reasons) > 0)", policy="stop"),
     ),
     SEGMENTS.name: (_alone(SEGMENTS),),
     SEGMENT_PROFILES.name: (  # beside them `members`: how many rows of gold.segments name the segment; null for none
@@ -132,6 +133,8 @@ KNOWN: dict[str, tuple[Rule, ...]] = {
              policy="stop"),
         Rule("buyers and only buyers have scores", "(frequency > 0) = (recency_score IS NOT NULL)", policy="stop"),
         Rule("only buyers are in a segment", "segment_id IS NULL OR frequency > 0", policy="stop"),
+        Rule("no suspect is in a segment or has a probability",
+             "NOT is_suspect OR segment_id IS NULL AND size(probability) = 0", policy="stop"),
         Rule("a segment has its name", "(segment_id IS NULL) = (segment_name IS NULL)", policy="stop"),
     ),
 }  # fmt: skip

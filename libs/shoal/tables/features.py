@@ -1,9 +1,18 @@
 """What the shop knows about each user: mergeable day tiles, and windows over them."""
 
-from pyspark.sql.types import BooleanType, DateType, DoubleType, IntegerType, LongType, TimestampType
+from pyspark.sql.types import (
+    ArrayType,
+    BooleanType,
+    DateType,
+    DoubleType,
+    IntegerType,
+    LongType,
+    StringType,
+    TimestampType,
+)
 
 from shoal.tables.table import Column, Table, text
-from shoal.tables.vocabulary import MONEY_SUM
+from shoal.tables.vocabulary import ITEM_MEASURES, LIMIT_SCOPES, MONEY_SUM, USER_MEASURES
 
 _USER = text("user_id", "the shop's own id of the account", required=True, personal=True)
 _VISITOR = text(
@@ -62,6 +71,13 @@ def _days(name: str, who: Column, doc: str) -> Table:
             Column("first_at", TimestampType(), "first event of the day, UTC", required=True),
             Column("last_at", TimestampType(), "last event of the day, UTC", required=True),
             Column("last_order_at", TimestampType(), "last order begun on the day, UTC; null without one"),
+            Column(
+                "look_hours",
+                IntegerType(),
+                "hours of the day, UTC, with a view, click, search, favourite or cart: a bit each, the lowest is "
+                "midnight; null without any, and in days that were put together before this was counted",
+                low=0,
+            ),
         ),
         writer="build_features",
     )
@@ -158,6 +174,50 @@ USER_FEATURES = Table(
         *(_spend(days) for days in WINDOWS),
         Column("is_buyer", BooleanType(), "bought at least once before as_of", required=True),
         Column("last_order_at", TimestampType(), "time of the last order, UTC; null if never bought"),
+        Column("is_suspect", BooleanType(),
+               "behaves as no human does: models do not learn from such users, and they are in no segment and no list",
+               required=True),
+        Column("suspect_reasons", ArrayType(StringType()),
+               "measures of features.limits beyond whose limit the user lies; empty unless is_suspect", required=True),
+        _count("extreme_purchases",
+               "items and days of which the pieces bought, or the price, lie beyond the limits in features.limits"),
+    ),
+    writer="build_features",
+)  # fmt: skip
+
+LIMITS = Table(
+    name="features.limits",
+    doc="One row per run, measure and whose values it is of: the limit beyond which a value is no usual one.",
+    key=("run_id", "scope", "measure", "item_id"),
+    partition_by=("run_id",),
+    columns=(
+        text("run_id", "run that computed it", required=True),
+        Column("as_of", DateType(), "first shop-local day that was not seen", required=True),
+        Column(
+            "scope",
+            StringType(),
+            "user: learned from all users, and holds for each; item: from what was bought of the item; shop: from what "
+            "was bought of all items, and holds for those without a limit of their own",
+            required=True,
+            allowed=LIMIT_SCOPES,
+        ),
+        text("item_id", "the shop's own id of the article; null unless scope is item"),
+        Column(
+            "measure",
+            StringType(),
+            "rate: most views, clicks, searches, favourites and carts of a day; breadth: most different goods of these "
+            "on a day; hours: most hours of a day with such an act; pace: most such acts per second between the first "
+            "and the last event of a day; regularity: mean over variance of such acts a day; "
+            "pieces: that a user bought of an item on a day; price: per piece, mean of that day, shop's currency",
+            required=True,
+            allowed=(*USER_MEASURES, *ITEM_MEASURES),
+        ),
+        Column("observed", LongType(), "values it was learned from", required=True, low=1),
+        Column("median", DoubleType(), "their median", required=True, low=0),
+        Column("mad", DoubleType(), "median distance of their natural logarithms from that of the median",
+               required=True, low=0),
+        Column("lower", DoubleType(), "values below are beyond the limit; null where none is too low", low=0),
+        Column("upper", DoubleType(), "values above are beyond the limit", required=True, low=0),
     ),
     writer="build_features",
 )  # fmt: skip

@@ -152,6 +152,12 @@ GOLD_USERS = Table(
         Column("last_order_at", TimestampType(), "time of the last order, UTC; null if never bought"),
         text("region", "where the user was last; null if unknown", personal=True),
         Column("hold_out", BooleanType(), "true: never contact, so that an effect can be proved", required=True),
+        Column(
+            "is_suspect",
+            BooleanType(),
+            "behaves as no human does (features.users says in what): in no segment, no list, and without probabilities",
+            required=True,
+        ),
     ),
     writer="publish",
 )  # fmt: skip

@@ -17,6 +17,10 @@ WATCHED = {
 LINE_KINDS = ("goods", "shipping", "fee", "discount", "voucher", "sample", "adjustment")
 LINKED_BY = ("original", "order", "latest")  # how a return was brought to its purchase, the surest first
 ACCOUNT_KINDS = ("consumer", "business", "staff", "test")
+# What is measured of a user's days, and of what was bought of an item: where robots and slips of the pen stand out.
+USER_MEASURES = ("rate", "breadth", "hours", "pace", "regularity")
+ITEM_MEASURES = ("pieces", "price")
+LIMIT_SCOPES = ("user", "item", "shop")  # whose values a limit was learned from
 BATCH_STATES = ("planned", "ingested", "validated", "refused")
 RELEASE_KINDS = ("release", "archive", "rollback")
 OUTCOMES = ("done", "nothing new", "failed")

@@ -67,6 +67,22 @@ def objectors(changes: DataFrame, *, as_of: date) -> DataFrame:
     return said.groupBy("user_id").agg(F.max_by("given", _moment()).alias("given")).where("NOT given").select("user_id")
 
 
+def counted(users: DataFrame, user_changes: DataFrame | None, *, as_of: date) -> DataFrame:
+    """Who is summarised and learned from: neither staff, nor test accounts, nor :func:`objectors`.
+
+    Args:
+        users: rows of ``silver.users``.
+        user_changes: rows of ``silver.user_changes``; None in a shop without a user feed.
+
+    Returns:
+        ``user_id``.
+    """
+    kept = users.where("account_kind IN ('consumer', 'business')").select("user_id")
+    if user_changes is None:
+        return kept
+    return kept.join(objectors(user_changes, as_of=as_of), on="user_id", how="left_anti")
+
+
 def account_aliases(changes: DataFrame) -> DataFrame:
     """Which accounts the shop has merged into which, and since when: the first time that it said so of each pair.
 

@@ -11,6 +11,7 @@ from shoal.tables.vocabulary import MONEY_SUM
 
 Who = Literal["user_id", "visitor_id"]
 
+_IS_LOOK = "event_type IN ('view', 'click', 'search', 'favourite', 'cart')"
 OF_USERS = "user_id IS NOT NULL AND NOT is_deleted"
 OF_VISITORS = "user_id IS NULL AND visitor_id IS NOT NULL AND NOT is_deleted"
 
@@ -73,6 +74,8 @@ def _days(acts: DataFrame, begun: DataFrame, who: Who, buckets: int) -> DataFram
         _sum("event_type = 'purchase'", "discount_amount").alias("discount"),
         F.min("event_time").alias("first_at"),
         F.max("event_time").alias("last_at"),
+        # The session counts hours in UTC; a shop's day holds as many different ones.
+        F.bit_or(F.when(F.expr(_IS_LOOK), F.expr("shiftleft(1, hour(event_time))"))).alias("look_hours"),
     )
     ordered = begun.groupBy(who, F.col("order_date").alias("event_date")).agg(
         F.count("*").alias("orders"), F.max("ordered_at").alias("last_order_at")
@@ -103,10 +106,10 @@ def gathered(tiles: DataFrame, *others: DataFrame, key: Sequence[str]) -> DataFr
     together = tiles
     for more in others:
         together = together.unionByName(more)
-    moments = {"first_at": F.min, "last_at": F.max, "last_order_at": F.max}
+    others_than_sums = {"first_at": F.min, "last_at": F.max, "last_order_at": F.max, "look_hours": F.bit_or}
     measures = [field for field in tiles.schema if field.name not in {*key, "bucket"}]
     return together.groupBy(*key).agg(
-        *(moments.get(m.name, F.sum)(m.name).cast(m.dataType).alias(m.name) for m in measures)
+        *(others_than_sums.get(m.name, F.sum)(m.name).cast(m.dataType).alias(m.name) for m in measures)
     )
 
 

@@ -8,7 +8,9 @@ from pyspark.sql import functions as F
 from shoal.tables import USER_FEATURES
 from shoal.tables.features import WINDOWS
 from shoal.tables.vocabulary import MONEY_SUM
-from shoal.transforms.accounts import objectors
+from shoal.transforms import outliers, suspects
+from shoal.transforms.accounts import counted
+from shoal.transforms.limits import Limits, recent
 
 _COUNTS = ("searches", "views", "favourites", "carts", "orders", "purchases", "returns")  # counted over each window
 
@@ -21,6 +23,7 @@ def user_features(
     as_of: date,
     run_id: str,
     user_changes: DataFrame | None = None,
+    limits: Limits | None = None,
 ) -> DataFrame:
     """Summarise each user's tiles before ``as_of``.
 
@@ -33,28 +36,47 @@ def user_features(
         users: rows of ``silver.users``.
         as_of: first shop-local day that must *not* be seen, so that a label built from it cannot leak.
         user_changes: rows of ``silver.user_changes``; None in a shop without a user feed.
+        limits: beyond which users are suspect and purchases extreme; None: nobody is, and nothing.
 
     Returns:
         Rows of ``features.users``, one per user.
     """
-    seen = days.where(F.col("event_date") < F.lit(as_of))
-    summed = seen.groupBy("user_id").agg(*_sums(as_of))
-    per_item = item_days.where(F.col("event_date") < F.lit(as_of)).groupBy("user_id", "item_id")
+    before = F.col("event_date") < F.lit(as_of)
+    seen, seen_items = days.where(before), item_days.where(before)
+    judgements = list[DataFrame]()  # by user
+    if limits is not None:
+        extremes = outliers.extremes(seen_items, limits)
+        judgements = [
+            outliers.extreme_purchases(extremes),
+            suspects.breadth_of_busy(recent(days, as_of, limits.params), item_days, limits.params),
+        ]
+        if limits.treatment != "keep":
+            seen, seen_items = outliers.treated(seen, seen_items, extremes, limits.treatment)
+    summed = seen.groupBy("user_id").agg(*_sums(as_of), *(suspects.sums(as_of, limits.params) if limits else []))
+    per_item = seen_items.groupBy("user_id", "item_id")
     bought = per_item.agg(F.sum("purchases").alias("purchases"), F.sum(F.expr("views + carts")).alias("looks"))
     breadth = bought.groupBy("user_id").agg(
         F.count(F.when(F.col("purchases") > 0, 1)).alias("distinct_items"),
         F.count(F.when(F.col("purchases") + F.col("looks") > 0, 1)).alias("distinct_items_viewed"),
     )
-    kept = users.where("account_kind IN ('consumer', 'business')").select("user_id")
-    if user_changes is not None:
-        kept = kept.join(objectors(user_changes, as_of=as_of), on="user_id", how="left_anti")
-    everyone = (
-        summed.join(kept, on="user_id", how="left_semi")
-        .join(breadth, on="user_id", how="left")
-        .fillna(0, subset=["distinct_items", "distinct_items_viewed"])
-    )
+    everyone = summed.join(counted(users, user_changes, as_of=as_of), on="user_id", how="left_semi")
+    for known in (breadth, *judgements):
+        everyone = everyone.join(known, on="user_id", how="left")
     named = everyone.withColumn("run_id", F.lit(run_id)).withColumn("as_of", F.lit(as_of))
-    return USER_FEATURES.select(named.withColumns(_derived(as_of)))
+    marked = named.withColumns({**_derived(as_of), **_marks(limits)})
+    counts = ["distinct_items", "distinct_items_viewed", "extreme_purchases"]
+    return USER_FEATURES.select(marked.fillna(0, subset=counts))
+
+
+def _marks(limits: Limits | None) -> dict[str, Column]:
+    """What a user's values beyond the limits say; nothing where there are none."""
+    if limits is None:
+        return {
+            "is_suspect": F.lit(False),
+            "suspect_reasons": F.array().cast("array<string>"),
+            "extreme_purchases": F.lit(0).cast("bigint"),
+        }
+    return suspects.marks(limits.of_users, limits.params)
 
 
 def _sums(as_of: date) -> list[Column]:

@@ -69,9 +69,10 @@ def rfm_scores(features: DataFrame) -> dict[str, Column]:
     """Recency, frequency and monetary score, 1 to 5 among buyers; equal values get equal scores.
 
     The edges are the fifths of the buyers' values, rounded to three digits; a value above an edge scores one
-    more (below it, for days since the last order). Without prices there is no monetary score.
+    more (below it, for days since the last order). Without prices there is no monetary score. Suspects have scores, but
+    set no edge.
     """
-    buyers = features.where("is_buyer")
+    buyers = features.where("is_buyer AND is_suspect IS NOT TRUE")
     edges = quantiles(buyers, ["recency_days", "frequency", "net_spend"], _FIFTHS)
     return {
         "recency_score": _score("recency_days", edges["recency_days"], least_is_best=True),
@@ -86,4 +87,4 @@ def _score(name: str, edges: list[float], *, least_is_best: bool = False) -> Col
     for edge in edges:
         better = value <= F.lit(edge) if least_is_best else value > F.lit(edge)
         passed = passed + F.when(better, 1).otherwise(0)
-    return F.when(value.isNotNull() & F.lit(bool(edges)), passed.cast("int"))
+    return F.when(value.isNotNull(), passed.cast("int"))
