@@ -111,6 +111,19 @@ class People:
         return self.lake.read(table, self.run.versions_read[table.name])
 
 
+def of_run(lake: Lake, run: Run, params: FeatureParams) -> People:
+    """Who is who before this run's day; what can matter to nobody by then is not pinned, so that no stage reads it."""
+    everyone = People(lake, run, params)
+    if VISITOR_DAYS.name in run.versions_read:
+        links = known_before(lake.read(IDENTITIES, run.versions_read[IDENTITIES.name]), run.day)
+        acts = lake.read(VISITOR_DAYS, run.versions_read[VISITOR_DAYS.name]).where(F.col("event_date") < F.lit(run.day))
+        if some_are_met(acts, links):
+            everyone.warn_of_shared(run.day)
+        else:
+            del run.versions_read[VISITOR_DAYS.name], run.versions_read[VISITOR_ITEM_DAYS.name]
+    return everyone
+
+
 def some_are_met(of_visitors: DataFrame, identities: DataFrame) -> bool:
     """True if any of these rows is of a visitor that has met a user."""
     ids = identities.select("visitor_id").distinct()
