@@ -177,6 +177,7 @@ SQL = {
     "ignore: [UNRESOLVED_COLUMN": {"ignore": "event_type = 'page'"},
     "ignore: [DATATYPE_MISMATCH": {"ignore": "concat(kind, what)"},
     "rules.cheap: [UNRESOLVED_COLUMN": {"rules": {"cheap": "cost < 3"}},
+    "rules.known: [UNRESOLVED_COLUMN": {"rules": {"known": "who <> 'nobody'"}},  # raw.who, as it came
     "rules.cheap: [DATATYPE_MISMATCH": {"rules": {"cheap": "unit_price + 1"}},
 }
 
