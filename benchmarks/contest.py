@@ -4,6 +4,8 @@ A contestant is a module that is run with the folder of the input and the folder
 is JSON: ``seconds`` that the work took once its engine was up, and ``facts`` about what it found.
 """
 
+import hashlib
+import inspect
 import json
 import os
 import shutil
@@ -40,7 +42,7 @@ class Contest:
     name: str
     work: str  # what is done, in a sentence
     size: int  # rows
-    prepare: Callable[[Path], None]  # writes the input into a folder; the same input every time
+    prepare: Callable[[Path], None]  # writes the input into a folder, by the stage's work.py
     contestants: Sequence[Contestant]
     agree: Sequence[str]  # the facts in which all who tell of any must be equal
     target: str = ""  # in words
@@ -79,10 +81,14 @@ def carry_out(contest: Contest, work: Path, *, rounds: int, cores: int) -> Done:
     Raises:
         ClickException: one failed, or they did not all find the same.
     """
-    given = work / "input" / f"{contest.name.replace(' ', '_')}_{contest.size}"
+    maker = Path(inspect.getfile(contest.prepare)).with_name("work.py").read_bytes()
+    given = work / "input" / f"{contest.name.replace(' ', '_')}_{contest.size}_{hashlib.sha256(maker).hexdigest()[:8]}"
     if not given.exists():
         click.echo(f"{contest.name}: making {contest.size:,} rows")
-        contest.prepare(given)
+        begun = given.with_name(f"{given.name}.begun")
+        shutil.rmtree(begun, ignore_errors=True)
+        contest.prepare(begun)
+        begun.rename(given)
     heats = list[Heat]()
     for number in range(rounds):
         for one in contest.contestants:
@@ -91,9 +97,9 @@ def carry_out(contest: Contest, work: Path, *, rounds: int, cores: int) -> Done:
                 click.echo(f"{contest.name}, round {number + 1}: {one.name} {heats[-1].seconds:.1f} s, "
                            f"{heats[-1].peak_mb:,} MB")  # fmt: skip
     for fact in contest.agree:
-        found = {heat.contestant: heat.facts[fact] for heat in heats if heat.facts}
-        if len({json.dumps(value, sort_keys=True) for value in found.values()}) != 1:
-            raise click.ClickException(f"{contest.name}: they do not agree on {fact}: {found}")
+        found = [(heat.contestant, json.dumps(heat.facts[fact], sort_keys=True)) for heat in heats if heat.facts]
+        if len({value for _, value in found}) != 1:
+            raise click.ClickException(f"{contest.name}: they do not agree on {fact}: {sorted(set(found))}")
     return Done(contest, heats)
 
 

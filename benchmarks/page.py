@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks.contest import Done
@@ -52,14 +53,17 @@ def written(folder: Path) -> str:
 
 def _section(contest: Mapping[str, Any]) -> str:
     lines = [f"\n### {contest['name']}\n", f"{contest['rows']:,} rows. {contest['work']}\n"]
-    lines += ["| contestant | settings | seconds | process | rows/s | peak MB |", "|---|---|---|---|---|---|"]
+    lines += [
+        "| contestant | settings | runs | seconds | process | rows/s | peak MB |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for one in contest["contestants"]:
         heats = [heat for heat in contest["heats"] if heat["contestant"] == one["name"]]
         spans = sorted(heat["seconds"] for heat in heats)
-        middle, process = spans[len(spans) // 2], sorted(heat["process_seconds"] for heat in heats)[len(heats) // 2]
+        middle, process = median(spans), median(heat["process_seconds"] for heat in heats)
         peak = max(heat["peak_mb"] for heat in heats)
         seconds = f"{middle:.1f} ({spans[0]:.1f} to {spans[-1]:.1f})"
         figures = f"{seconds} | {process:.1f} | {contest['rows'] / middle:,.0f} | {peak:,}"
-        lines.append(f"| {one['name']} | {one['settings']} | {figures} |")
+        lines.append(f"| {one['name']} | {one['settings']} | {len(spans)} | {figures} |")
     lines += [f"\nTarget: {contest['target']} {contest['verdict']}" if contest["target"] else f"\n{contest['verdict']}"]
     return "\n".join(lines) + "\n"

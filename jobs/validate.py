@@ -1,7 +1,8 @@
 """bronze.* ->
 silver.events, silver.event_versions, silver.rejected_events, silver.orders, silver.items, silver.users,
 silver.identities, silver.account_aliases, silver.return_links,
-silver.item_changes, silver.user_changes, silver.category_changes, silver.categories
+silver.item_changes, silver.user_changes, silver.category_changes, silver.categories,
+ops.batches, ops.claims, ops.quality, ops.days
 """
 
 from collections.abc import Iterator

@@ -8,8 +8,9 @@ from benchmarks.validate import work
 _ALONE, _GX = "mapping and writing alone", "Great Expectations alone"
 
 _RULES = (
-    "Map raw rows in text form, judge each by the 25 rules of the canonical feed, write good rows and bad rows with "
-    "the names of the rules that they break, as Parquet."
+    "Map raw rows in text form, judge each by the rules of the canonical feed, write good rows and bad rows with "
+    "the names of the rules that they break, as Parquet. DuckDB has the 21 of 25 rules that speak of columns of these "
+    "files."
 )
 _WHOLE = (
     "Read Parquet files, keep every raw row, map it, judge it by the rules, find what was told twice, write good and "

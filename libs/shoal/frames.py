@@ -6,6 +6,7 @@ from datetime import UTC
 from typing import Any, cast
 
 import pyarrow as pa
+from py4j.protocol import Py4JError
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
@@ -55,7 +56,7 @@ def rows_of(spark: SparkSession, table: Table, rows: Iterable[Mapping[str, Any]]
 
 @contextmanager
 def persisted(rows: DataFrame) -> Iterator[DataFrame]:
-    """Keep rows for as long as they are used."""
+    """Keep rows for as long as they are used; frames made of them are not to be used any longer."""
     kept = rows.persist()
     try:
         yield _without_history(kept)
@@ -68,16 +69,19 @@ def _without_history(kept: DataFrame) -> DataFrame:
 
     Spark goes through the whole plan of a frame, the persisted part too, whenever another frame is made of it: of
     deep plans over few rows that is most of all the time. The kept rows know by themselves how to be computed again
-    where an executor is lost with them. No public call gives them, so where Spark is not reached by way of its JVM,
-    the frame stays as it is, which costs time and nothing else.
+    where an executor is lost with them. No public call gives them, so where Spark is not reached by way of its JVM, or
+    is built otherwise, the frame stays as it is, which costs time and nothing else.
     """
     spark = kept.sparkSession
     if getattr(spark, "_jvm", None) is None:
         return kept
     jvm: Any = spark._jvm
     session = spark._jsparkSession
-    found = session.sharedState().cacheManager().lookupCachedData(kept._jdf)
-    source = jvm.org.apache.spark.sql.classic.Dataset.ofRows(session, found.get().cachedRepresentation())
+    try:
+        found = session.sharedState().cacheManager().lookupCachedData(kept._jdf)
+        source = jvm.org.apache.spark.sql.classic.Dataset.ofRows(session, found.get().cachedRepresentation())
+    except (Py4JError, TypeError):  # a package that is not there cannot be called
+        return kept
     return DataFrame(source, spark)
 
 

@@ -51,11 +51,39 @@ def test_a_job_writes_what_the_declarations_say(job):
     assert written == declared
 
 
+def imported(path: Path) -> set[str]:
+    """The modules right below ``shoal`` that a file imports."""
+    names = set[str]()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "shoal":
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("shoal."):
+            names.add(str(node.module).split(".")[1])
+    return {name for name in names if (ROOT / "libs" / "shoal" / f"{name}.py").exists()}
+
+
+def stands_on(job: str) -> set[str]:
+    """The modules right below ``shoal`` that a job imports, and those that they import."""
+    found, waiting = set[str](), imported(ROOT / "jobs" / f"{job}.py")
+    while waiting - found:
+        name = (waiting - found).pop()
+        found.add(name)
+        waiting |= imported(ROOT / "libs" / "shoal" / f"{name}.py")
+    return found
+
+
+def test_modules_of_one_job_are_told_from_those_of_several():
+    assert {"judging", "silver", "deriving"} <= stands_on("validate") - stands_on("publish")
+    assert "people" in stands_on("build_features") & stands_on("recommend_items")
+
+
 @pytest.mark.parametrize("job", JOBS)
 def test_a_job_reads_and_writes_only_what_its_first_line_says(job):
-    """Tables are named in code by the constants of shoal.tables; those that a job uses are in its first line."""
-    module = importlib.import_module(f"shoal.jobs.{job}")
-    used = {t.name for t in tables.ALL if t.layer != "ops" for value in vars(module).values() if value is t}
+    """Tables are named in code by the constants of shoal.tables: those of a job, and of what no other job stands on."""
+    others = {name for other in JOBS if other != job for name in stands_on(other)}
+    own = [f"shoal.jobs.{job}", *(f"shoal.{name}" for name in sorted(stands_on(job) - others))]
+    values = [value for name in own for value in vars(importlib.import_module(name)).values()]
+    used = {t.name for t in tables.ALL if t.layer != "ops" for value in values if value is t}
     reads, writes = flow(job)
 
     assert used <= {*reads, *writes}
