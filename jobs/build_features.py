@@ -51,14 +51,12 @@ def build_features(lake: Lake, config: Config, run: Run) -> None:
     everyone = people.of_run(lake, run, config.features)
     days, item_days = everyone.tiles(USER_DAYS, run.day), everyone.tiles(USER_ITEM_DAYS, run.day)
     users, told = lake.read(USERS, run.versions_read[USERS.name]), runs.read_if_there(lake, run, USER_CHANGES)
-    usual = ordinary.learn(lake, run, config.features, days, item_days, counted(users, told, as_of=run.day))
-    features = user_features(days, item_days, users, as_of=run.day, run_id=run.key, user_changes=told, limits=usual)
+    limits = ordinary.learn(lake, run, config.features, days, item_days, counted(users, told, as_of=run.day))
+    features = user_features(days, item_days, users, as_of=run.day, run_id=run.key, user_changes=told, limits=limits)
     lake.replace(USER_FEATURES, features, where=run.slice, once=run.key)
-    run.versions_read[USER_FEATURES.name] = lake.written[USER_FEATURES.name]
+    run.versions_read |= {table.name: lake.written[table.name] for table in (LIMITS, USER_FEATURES)}
     found = ordinary.figures(lake, run)
     run.rows = found["users"]
-    if found["suspects"] or found["extremes"] or config.features.outliers != "keep":
-        run.versions_read[LIMITS.name] = lake.written[LIMITS.name]
     ordinary.tell(run, found, config.features.outliers)
 
 

@@ -58,7 +58,7 @@ def _recommended(
     known = catalogue_at(lake.read(ITEMS, run.versions_read[ITEMS.name]), run.day)
     items = known.where("recommendable").select("item_id", "item_group_id")
     features = lake.read(USER_FEATURES, run.versions_read[USER_FEATURES.name]).where(run.slice)
-    found = ordinary.suspects_of(run, features)
+    found = ordinary.suspects_of(features)
     if found is not None:
         item_days, earlier = (tiles.join(found, on="user_id", how="left_anti") for tiles in (item_days, earlier))
     if USER_CHANGES.name in run.versions_read:  # who is left out of the features teaches nothing either

@@ -25,6 +25,7 @@ from shoal.transforms.labels import with_label
 from shoal.transforms.user_features import user_features
 
 STAGE = "propensity"
+EXTREME_PURCHASES = "extreme_purchases"
 
 
 def score_propensity(lake: Lake, config: Config, run: Run) -> None:
@@ -48,8 +49,8 @@ def _score(lake: Lake, config: Config, run: Run, target: str, params: Propensity
         users = users.join(objectors(told, as_of=run.day), on="user_id", how="left_anti")
 
     everyone = lake.read(USER_FEATURES, run.versions_read[USER_FEATURES.name]).where(run.slice)
-    usual = ordinary.limits_of(lake, run, config.features)
-    found = ordinary.suspects_of(run, everyone)
+    limits = ordinary.limits_of(lake, run, config.features)
+    found = ordinary.suspects_of(everyone)
     if found is not None:  # nor who is suspect by now, whatever was known then
         users = users.join(found, on="user_id", how="left_anti")
 
@@ -57,7 +58,8 @@ def _score(lake: Lake, config: Config, run: Run, target: str, params: Propensity
         days, item_days = people.tiles(USER_DAYS, cut), people.tiles(USER_ITEM_DAYS, cut)
         # By today's limits: what is scored today must be judged as what was learned from.
         features = ordinary.humans(user_features(
-            days, item_days, users, as_of=cut, run_id=run.key, user_changes=told, limits=usual
+            days, item_days, users, as_of=cut, run_id=run.key, user_changes=told, limits=limits,
+            counts_extremes=EXTREME_PURCHASES in params.inputs,
         ))  # fmt: skip
         # What came of it is read as it was known at the horizon's end: that is how today's scores will be judged.
         after = people.tiles(USER_DAYS, cut + timedelta(days=params.horizon_days))

@@ -1,7 +1,7 @@
 """What is ordinary in a run: features learns it, and the stages after it judge by the same limits.
 
-A run is pinned to ``features.limits`` only where they matter: where a user is suspect, a purchase is extreme, or
-extreme purchases are treated. Elsewhere no stage reads them.
+Every run is pinned to its ``features.limits``. That nobody is suspect on its day says nothing of the earlier cuts that
+propensity learns from: a robot of long ago was suspect then.
 """
 
 from pyspark.sql import DataFrame, Row
@@ -63,10 +63,9 @@ def tell(run: Run, found: Row, treatment: str) -> None:
         )
 
 
-def limits_of(lake: Lake, run: Run, params: FeatureParams) -> Limits | None:
-    """The limits that a run is pinned to; None where they matter to nobody."""
-    version = run.versions_read.get(LIMITS.name)
-    return None if version is None else limits_at(lake, run, params, version)
+def limits_of(lake: Lake, run: Run, params: FeatureParams) -> Limits:
+    """The limits that a run is pinned to."""
+    return limits_at(lake, run, params, run.versions_read[LIMITS.name])
 
 
 def limits_at(lake: Lake, run: Run, params: FeatureParams, version: int) -> Limits:
@@ -82,14 +81,12 @@ def limits_at(lake: Lake, run: Run, params: FeatureParams, version: int) -> Limi
     )
 
 
-def suspects_of(run: Run, features: DataFrame) -> DataFrame | None:
-    """``user_id`` of the users who are suspect in a run; None where nobody is.
+def suspects_of(features: DataFrame) -> DataFrame | None:
+    """``user_id`` of the users who are suspect in a run; None where nobody is, so that no stage joins them for nothing.
 
     Args:
         features: rows of ``features.users`` of the run.
     """
-    if LIMITS.name not in run.versions_read:
-        return None
     found = features.where("is_suspect").select("user_id")
     return None if found.isEmpty() else found
 

@@ -1,8 +1,12 @@
 """Purchases of no usual size or price are found, and kept, capped or left out, with what came back of them."""
 
+import random
+from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
+from itertools import product
 from math import exp, floor, log
 from statistics import median
 from typing import Any
@@ -29,7 +33,7 @@ def line(user: str, item: str, days_ago: int, pieces: int, price: float | None =
     day = AS_OF - timedelta(days=days_ago)
     money = None if price is None else Decimal(f"{price:.3f}") * max(pieces, 1)
     done: Row = {"returns": 1, "returned_pieces": pieces, "returned": money} if back else {
-        "purchases": 1, "pieces": pieces, "gross": money}  # fmt: skip
+        "purchases": 1, "pieces": pieces, "gross": money, "priced_pieces": money and max(pieces, 1)}  # fmt: skip
     return {"bucket": 0, "user_id": user, "item_id": item, "event_date": day, **dict.fromkeys(COUNTS, 0), **done}
 
 
@@ -103,7 +107,8 @@ DEAR = line("dear", "mug", 3, 2, 2 * FACTOR + 1)
 CHEAP = line("cheap", "mug", 3, 2, 2 / FACTOR - 0.01)
 RARE = line("rare", "bowl", 3, 1_000_000, 5)
 ODD = [SLIP, DEAR, CHEAP, RARE]
-USUAL = [*MUGS, *BARS, *BOWLS]
+GIFT = line("giver", "gift set", 3, 1, 500)  # in a shop of mugs at 2
+USUAL = [*MUGS, *BARS, *BOWLS, GIFT]
 
 
 def test_limits_are_medians_and_median_distances_of_logarithms(odd):
@@ -123,10 +128,11 @@ def test_limits_are_medians_and_median_distances_of_logarithms(odd):
     price = found["mug", "price"]
     assert (price.mad, price.lower, price.upper) == (0, pytest.approx(2 / FACTOR), pytest.approx(2 * FACTOR))
     assert {item for item, _ in found} == {"mug", "bar", None}
-    # Of bowls there are 19, one too few: the shop's limits hold for them.
+    # Of bowls there are 19, one too few: the shop's limit of pieces holds for them; of prices the shop has none.
+    assert (None, "price") not in found
     middle, mad = robust([float(f"{row['pieces']:.3g}") for row in [*USUAL, *ODD]])
     assert found[None, "pieces"].upper == pytest.approx(exp(middle + K * mad))
-    assert found[None, "pieces"].observed == 24 + 20 + 18 + 4
+    assert found[None, "pieces"].observed == 24 + 20 + 18 + 1 + 4
     assert exp(middle + K * mad) < RARE["pieces"]
 
 
@@ -174,3 +180,162 @@ def test_extreme_purchases_are_treated_with_what_came_back_of_them(by_treatment,
         name: {user: row.extreme_purchases for user, row in found.items()} for name, found in by_treatment.items()
     }
     assert marked[treatment] == marked["keep"]
+
+
+@pytest.fixture(scope="module")
+def mug_limits(spark):
+    """Of mugs a hundred pieces at 1 to 10 are usual; of what has no limits of its own, fifty pieces at any price."""
+    own = {"run_id": "r", "as_of": AS_OF, "scope": "item", "item_id": "mug", "observed": 99, "median": 1.0, "mad": 0.0}
+    rows = [{**own, "measure": "pieces", "upper": 100.0}, {**own, "measure": "price", "lower": 1.0, "upper": 10.0}]
+    return Limits({"rate": 1_000.0}, {"pieces": (None, 50.0)}, rows_of(spark, LIMITS, rows), PARAMS, "cap")
+
+
+def test_what_comes_back_in_parts_leaves_no_debt(features_of, mug_limits):
+    """A thousand mugs at 2 count as a hundred; 50 come back on each of 20 days, none of which is much."""
+    parts = [line("in parts", "mug", ago, 50, back=True) for ago in range(1, 21)]
+    pairs = [line("one by one", "mug", ago, 1, back=True) for ago in range(1, 16)]
+    often = [line("often", "mug", ago, 90) for ago in range(2, 12)]
+    old = line("long ago", "mug", PARAMS.days + 100, 1_000)  # limits of the last year judge purchases of any
+    story = [line("in parts", "mug", 30, 1_000), *parts, line("one by one", "mug", 30, 1_000), *pairs, *often, old,
+             line("often", "mug", 1, 900, back=True)]  # fmt: skip
+    capped, rejected = (features_of(story, replace(mug_limits, treatment=name)) for name in ("cap", "reject"))
+
+    def money(users):
+        assert {user for user, row in users.items() if row.extreme_purchases == 1} == {*users} - {"often"}
+        return {user: (row.spend, row.returned) for user, row in users.items()}
+
+    # Postage of 1 comes on each day. Of 15 of 1,000 a tenth counts, of pieces whole ones.
+    ordinary = {"often": (1_811, 1_800)}
+    assert money(capped) == {"in parts": (221, 200), "one by one": (216, 3), "long ago": (201, 0), **ordinary}
+    assert capped["one by one"].return_rate == 1 / 100
+    assert capped["often"].return_rate == 1  # no purchase was extreme, and so what came back of them at once is not
+    assert money(rejected) == {"in parts": (21, 0), "one by one": (16, 0), "long ago": (1, 0), **ordinary}
+    assert [rejected[user].returns_365d for user in ("in parts", "one by one", "often")] == [0, 0, 1]
+
+
+def stories(seed: int) -> list[Row]:
+    """Purchases of two items and returns in parts, on days in any order, some without a price, many too large.
+
+    Of what a user bought of an item three tenths come back, all of it, or more.
+    """
+    rng = random.Random(seed)
+    told = []
+    for user, item in product((f"u{n}" for n in range(60)), ("mug", "bowl")):
+        days = rng.sample(range(1, 900), 12)
+        sizes, prices = [1, 7, 40, 333, 4_000], [0.03, 2, 2, 3.337, 70, None]
+        bought = [line(user, item, day, rng.choice(sizes), rng.choice(prices)) for day in days[: rng.randrange(1, 5)]]
+        told += bought
+        tenths, parts = rng.choice([3, 10, 10, 11]), rng.choice([0, 1, 3, 7])
+        pieces = sum(row["pieces"] for row in bought) * tenths // 10
+        micros = int(sum((row["gross"] or 0) for row in bought) * 100_000) * tenths
+        for n in range(parts):
+            row = line(user, item, days[11 - n], pieces // parts + (pieces % parts if n == 0 else 0), None, back=True)
+            money = micros // parts + (micros % parts if n == 0 else 0)
+            told.append({**row, "returned": Decimal(money).scaleb(-6)})
+    return told
+
+
+def still_counts(row: Row, treatment: str) -> tuple[int, int, Fraction]:
+    """Lines, pieces and money of a purchase by the definition, with the limits of ``mug_limits``."""
+    is_mug, pieces, gross = row["item_id"] == "mug", row["pieces"], Fraction(row["gross"] or 0)
+    price, most = gross / pieces, 100 if is_mug else 50
+    if pieces <= most and (not is_mug or gross == 0 or 1 <= price <= 10):
+        return 1, pieces, gross
+    if treatment == "reject":
+        return 0, 0, Fraction(0)
+    within = min(max(price, 1), 10) if is_mug and gross else price
+    return 1, min(pieces, most), min(pieces, most) * within
+
+
+@pytest.mark.parametrize("treatment", ["cap", "reject"])
+def test_what_is_left_of_an_item_is_in_proportion_to_what_was_left(spark, mug_limits, treatment):
+    """Nobody owes for an item who did not before; days lose what their items lose."""
+    story = stories(seed=11)
+    days, items = days_of(story), rows_of(spark, USER_ITEM_DAYS, story).repartition(3)
+    found = outliers.extremes(items, mug_limits)
+    of_days, of_items = outliers.treated(rows_of(spark, USER_DAYS, days), items, found, treatment)
+    given, pairs, debts = defaultdict(list), defaultdict(list), 0
+    for row in story:
+        given[row["user_id"], row["item_id"]].append(row)
+    for row in of_items.collect():
+        pairs[row.user_id, row.item_id].append(row)
+
+    assert {pair: len(rows) for pair, rows in pairs.items()} == {pair: len(rows) for pair, rows in given.items()}
+    for pair, rows in given.items():
+        left = [still_counts(row, treatment) for row in rows if row["purchases"]]
+        counted = [sum(values) for values in zip(*left, strict=True)]
+        names = (("purchases", "returns"), ("pieces", "returned_pieces"), ("gross", "returned"))
+        for (bought, back), now in zip(names, counted, strict=True):
+            b, r = (Fraction(sum(row.get(name) or 0 for row in rows)) for name in (bought, back))
+            new_b, new_r = (Fraction(sum(row[name] or 0 for row in pairs[pair])) for name in (bought, back))
+            due = r * now / b if b else r
+            if bought == "gross":
+                assert abs(new_b - now) <= Fraction(1, 10**5)
+                assert abs(new_r - due) <= Fraction(2, 10**5)
+            else:
+                assert (new_b, new_r) == (now, floor(due))
+            assert new_r <= new_b or r > b
+            debts += r == b > now
+    assert debts > 20  # where all came back of what no longer counts whole
+    names = ("purchases", "pieces", "returns", "returned_pieces", "gross", "returned")
+
+    def totals(rows):
+        rows = [*rows]
+        return {name: sum((row[name] or 0) for row in rows) for name in names}
+
+    told = totals([{**dict.fromkeys(names), **row} for row in story])
+    left_of_items = totals(row for rows in pairs.values() for row in rows)
+    lost = {name: told[name] - left_of_items[name] for name in names}
+    assert totals(of_days.collect()) == {name: value - lost[name] for name, value in totals(days).items()}
+    assert lost["gross"] != 0 != lost["returned"]
+
+
+def test_a_price_is_that_of_the_pieces_that_have_one(spark, mug_limits):
+    """Of forty mugs two are priced, at 2 each; in days of before that was counted no price is judged."""
+
+    def mugs(ago: int, pieces: int, gross: int, priced: int | None) -> Row:
+        return {**line("u", "mug", ago, pieces, 1), "gross": Decimal(gross), "priced_pieces": priced}
+
+    told = [mugs(1, 40, 4, 2), mugs(2, 40, 4, None), mugs(3, 40, 40, 2), mugs(4, 40, 4, 40), mugs(5, 1_000, 20, 10),
+            mugs(6, 1_000, 20, None)]  # fmt: skip
+    items = rows_of(spark, USER_ITEM_DAYS, told)
+    found = outliers.extremes(items, mug_limits)
+    _, capped = outliers.treated(rows_of(spark, USER_DAYS, days_of(told)), items, found, "cap")
+
+    ago = {(AS_OF - row.event_date).days: (row.pieces, row.gross) for row in capped.collect()}
+    assert {(AS_OF - row.event_date).days for row in found.collect()} == {3, 4, 5, 6}
+    # At 20 instead of at most 10; at a tenth instead of 1; of a thousand pieces a tenth, priced or not.
+    assert ago == {1: (40, 4), 2: (40, 4), 3: (40, 20), 4: (40, 40), 5: (100, 2), 6: (100, 2)}
+    prices = outliers.item_values(items, as_of=AS_OF, params=PARAMS).where("measure = 'price'").collect()
+    assert sorted(row.value for row in prices) == [0.1, 2, 2, 20]
+
+
+def test_no_treatment_changes_who_is_a_robot(spark, mug_limits):
+    """Who looks 1,200 times a day and buys three lines is a customer, also if two of the lines were a slip."""
+    bought = [line("keen", item, 2, 1_000) for item in ("mug", "bowl")] + [line("keen", "bar", 2, 1)]
+    robot = {**line("robot", "bar", 2, 0), "purchases": 0, "gross": None}
+    days = [{**row, "views": 1_200, "events": 1_203} for row in days_of([*bought, robot])]
+    users = [{"user_id": user, "account_kind": "consumer"} for user in ("keen", "robot")]
+    frames = [rows_of(spark, table, rows) for table, rows in
+              ((USER_DAYS, days), (USER_ITEM_DAYS, bought), (USERS, users))]  # fmt: skip
+
+    for treatment in ("keep", "reject"):
+        found = user_features(*frames, as_of=AS_OF, run_id="r", limits=replace(mug_limits, treatment=treatment))
+        rows = {row.user_id: (row.is_suspect, row.extreme_purchases, row.purchases_365d) for row in found.collect()}
+        assert rows == {"keen": (False, 2, 1 if treatment == "reject" else 3), "robot": (True, 0, 0)}, treatment
+
+
+def test_who_does_not_count_extreme_purchases_gets_the_same_for_less(spark, mug_limits):
+    told = [*MUGS, SLIP, line("slip", "mug", 2, 80_995, back=True)]
+    users = [{"user_id": user, "account_kind": "consumer"} for user in {row["user_id"] for row in told}]
+    frames = [rows_of(spark, table, rows) for table, rows in
+              ((USER_DAYS, days_of(told)), (USER_ITEM_DAYS, told), (USERS, users))]  # fmt: skip
+
+    kept = replace(mug_limits, treatment="keep")
+    whole, less = (
+        user_features(*frames, as_of=AS_OF, run_id="r", limits=kept, counts_extremes=counts).collect()
+        for counts in (True, False)
+    )
+    expected = {row.user_id: {**row.asDict(), "extreme_purchases": 0} for row in whole}
+    assert {row.user_id for row in whole if row.extreme_purchases} == {"slip"}
+    assert {row.user_id: row.asDict() for row in less} == expected

@@ -54,9 +54,9 @@ def people(count: int = 30, most: int = 16) -> Tiles:
 
 @pytest.fixture(scope="module")
 def judged(spark):
-    """Features of tiles by user, and the limits they were judged by, by measure."""
+    """Features of tiles by user at a cut, and the limits of ``AS_OF`` that they were judged by, by measure."""
 
-    def build(told: Tiles, partitions=1, params=PARAMS):
+    def build(told: Tiles, partitions=1, params=PARAMS, cut=AS_OF):
         days, items = (
             rows_of(spark, table, rows).repartition(partitions)
             for table, rows in zip((USER_DAYS, USER_ITEM_DAYS), told, strict=True)
@@ -69,7 +69,7 @@ def judged(spark):
         found = {row.measure: row for row in learned.collect()}
         of_users = {measure: row.upper for measure, row in found.items()}
         usual = Limits(of_users, {}, learned.where("scope = 'item'"), params, "keep")
-        features = user_features(days, items, users, as_of=AS_OF, run_id="r", limits=usual)
+        features = user_features(days, items, users, as_of=cut, run_id="r", limits=usual)
         return {row.user_id: row for row in features.collect()}, found
 
     return build
@@ -150,3 +150,13 @@ def test_the_future_order_partitions_and_days_long_ago_change_nothing(judged):
     assert reasons(plain[0]) == {"crawler": {"rate", "breadth"}}
     assert plain[0]["p03"].active_days == 5  # that of long ago is one of them
     assert plain[1]["rate"].observed == 31
+
+
+def test_a_robot_of_long_ago_is_one_at_an_earlier_cut(judged):
+    """That nobody is suspect today does not say that nobody was: propensity judges its cuts by today's limits."""
+    told = together(people(), visit("long ago", PARAMS.days + 35, 4_000))
+    today, then = (judged(told, cut=AS_OF - timedelta(days=ago))[0] for ago in (0, PARAMS.days + 15))
+
+    assert reasons(today) == {}
+    assert {*then} == {"long ago"}
+    assert reasons(then) == {"long ago": {"rate"}}

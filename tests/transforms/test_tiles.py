@@ -73,8 +73,8 @@ def test_a_day_counts_what_was_done_on_it(event, days_of, item_days_of):
     assert {(item, item_day) for _, item, item_day in items} == {("mug", FIRST), ("cup", FIRST)}  # goods only
     mug, cup = items["u", "mug", FIRST], items["u", "cup", FIRST]
     assert {name: mug[name] for name in COUNTS} == {**expected, "purchases": 1}
-    assert (mug.gross, mug.returned) == (6, 4)
-    assert (cup.purchases, cup.pieces, cup.gross) == (1, 0, None)
+    assert (mug.gross, mug.priced_pieces, mug.returned) == (6, 3, 4)
+    assert (cup.purchases, cup.pieces, cup.gross, cup.priced_pieces) == (1, 0, None, None)
 
 
 def test_days_are_the_shops(event, days_of, item_days_of):
@@ -130,6 +130,7 @@ def test_days_add_up_to_totals(frame, random_events):
         "returned": "sum(amount_base) FILTER (event_type = 'return')",
         "discount": "sum(discount_amount) FILTER (event_type = 'purchase')",
     }
+    priced = f"sum(coalesce(quantity, 1)) FILTER (event_type = 'purchase' AND {goods} AND amount_base IS NOT NULL)"
     con = duckdb.connect()
     for name, rows in {"events": events, "days": days, "item_days": item_days}.items():
         con.register(name, rows.toArrow())
@@ -142,6 +143,7 @@ def test_days_add_up_to_totals(frame, random_events):
     everything = {**totals, **of_every_kind}
     assert len(per_user("events", everything, kept)) == 6  # all but the guest
     assert per_user("days", {name: f"sum({name})" for name in everything}) == per_user("events", everything, kept)
+    totals["priced_pieces"] = priced
     assert per_user("item_days", {name: f"sum({name})" for name in totals}) == per_user("events", totals, kept)
 
 

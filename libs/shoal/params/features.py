@@ -25,7 +25,9 @@ class LimitParams(Params):
     looks_per_purchase: float = Field(gt=0, description="who buys a line for that many looks is human")
     item_deviations: float = Field(gt=0, description="how far from the median of an item a purchase is extreme")
     item_factor: float = Field(gt=1, description="floor: how many times the median, or part of it, is not extreme yet")
-    min_purchases: int = Field(ge=2, description="fewer purchases of an item: the shop's limits hold")
+    min_purchases: int = Field(
+        ge=2, description="fewer of an item: the shop's limit of pieces holds, and none of price"
+    )
 
 
 class FeatureParams(Params):

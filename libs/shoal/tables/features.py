@@ -98,6 +98,13 @@ def _item_days(name: str, who: Column, doc: str) -> Table:
             *_DAY_COUNTS,
             _money("gross", "purchase lines"),
             _money("returned", "return lines"),
+            Column(
+                "priced_pieces",
+                LongType(),
+                "pieces of the purchase lines that have a price, of which gross is the sum; a line without a count is "
+                "one; null where none has a price, and in days that were put together before this was counted",
+                low=0,
+            ),
         ),
         writer="build_features",
     )
@@ -180,7 +187,8 @@ USER_FEATURES = Table(
         Column("suspect_reasons", ArrayType(StringType()),
                "measures of features.limits beyond whose limit the user lies; empty unless is_suspect", required=True),
         _count("extreme_purchases",
-               "items and days of which the pieces bought, or the price, lie beyond the limits in features.limits"),
+               "items and days, of whatever year, of which the pieces bought, or the price, lie beyond the limits that "
+               "features.limits has learned from its last features.limits.days"),
     ),
     writer="build_features",
 )  # fmt: skip
@@ -197,7 +205,7 @@ LIMITS = Table(
             "scope",
             StringType(),
             "user: learned from all users, and holds for each; item: from what was bought of the item; shop: from what "
-            "was bought of all items, and holds for those without a limit of their own",
+            "was bought of all items, and holds for the pieces of those without a limit of their own",
             required=True,
             allowed=LIMIT_SCOPES,
         ),

@@ -33,7 +33,7 @@ class Limits:
     """The limits of a run, and what is done by them."""
 
     of_users: Mapping[str, float]  # by measure
-    of_shop: Mapping[str, tuple[float | None, float]]  # lower and upper one by measure
+    of_shop: Mapping[str, tuple[float | None, float]]  # lower and upper one by measure; prices have none
     of_items: DataFrame  # rows of features.limits whose scope is item
     params: LimitParams
     treatment: Treatment
@@ -47,6 +47,8 @@ def recent(tiles: DataFrame, as_of: date, params: LimitParams) -> DataFrame:
 
 def spreads(users: DataFrame, items: DataFrame) -> DataFrame:
     """Where the middle of all values lies, and how far from it: of users, of each item, and of all items together.
+
+    Prices have no middle of all items: what an article costs says nothing of another.
 
     Args:
         users: ``measure``, ``value`` above 0 (double); one row per user and measure.
@@ -63,7 +65,7 @@ def spreads(users: DataFrame, items: DataFrame) -> DataFrame:
     counts = rounded.groupingSets([[*single, F.col("item_id")], single], *single, F.col("item_id")).agg(
         F.count(F.lit(1)).alias("times"), F.grouping("item_id").alias("is_whole")
     )
-    told = counts.where("scope = 'item' OR is_whole = 1").withColumns(
+    told = counts.where("CASE WHEN is_whole = 0 THEN scope = 'item' ELSE measure <> 'price' END").withColumns(
         {
             "scope": F.when((F.col("scope") == "item") & (F.col("is_whole") == 1), "shop").otherwise(F.col("scope")),
             "log": F.round(F.ln("value"), _DIGITS),
@@ -116,9 +118,9 @@ def limits(found: DataFrame, *, as_of: date, run_id: str, params: LimitParams) -
 
     What is measured of users and is greater than the limit is that of a robot: there is no lower one, and none lies
     below its floor; of fewer than ``min_users`` the floor is the limit. A purchase is compared with the others of its
-    item, where there are ``min_purchases``, else with all of the shop's. The spread of an item is taken to be at least
-    that of the middle one of all purchases: of an item that nearly everybody bought once, two are not extreme. Few
-    pieces are never extreme.
+    item, where there are ``min_purchases``; where there are fewer, its pieces are with those of all the shop's, and its
+    price with none. The spread of an item is taken to be at least that of the middle one of all purchases: of an item
+    that nearly everybody bought once, two are not extreme. Few pieces are never extreme.
 
     Args:
         found: of :func:`spreads`.

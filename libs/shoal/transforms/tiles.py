@@ -12,6 +12,7 @@ from shoal.tables.vocabulary import MONEY_SUM
 Who = Literal["user_id", "visitor_id"]
 
 _IS_LOOK = "event_type IN ('view', 'click', 'search', 'favourite', 'cart')"
+_IS_PRICED = "event_type = 'purchase' AND amount_base IS NOT NULL"
 OF_USERS = "user_id IS NOT NULL AND NOT is_deleted"
 OF_VISITORS = "user_id IS NULL AND visitor_id IS NOT NULL AND NOT is_deleted"
 
@@ -90,6 +91,7 @@ def _item_days(acts: DataFrame, who: Who, buckets: int) -> DataFrame:
         *_day_counts(),
         _sum("event_type = 'purchase'", "amount_base").alias("gross"),
         _sum("event_type = 'return'", "amount_base").alias("returned"),
+        F.sum(F.when(F.expr(_IS_PRICED), F.coalesce("quantity", F.lit(1)))).cast("bigint").alias("priced_pieces"),
     )
     return days.withColumn("bucket", bucket(buckets, who))
 

@@ -24,6 +24,7 @@ def user_features(
     run_id: str,
     user_changes: DataFrame | None = None,
     limits: Limits | None = None,
+    counts_extremes: bool = True,
 ) -> DataFrame:
     """Summarise each user's tiles before ``as_of``.
 
@@ -37,22 +38,26 @@ def user_features(
         as_of: first shop-local day that must *not* be seen, so that a label built from it cannot leak.
         user_changes: rows of ``silver.user_changes``; None in a shop without a user feed.
         limits: beyond which users are suspect and purchases extreme; None: nobody is, and nothing.
+        counts_extremes: False for who does not read ``extreme_purchases``, which is 0 then: where extreme purchases are
+            kept, nothing else depends on them, and the tiles of items are not compared with their limits.
 
     Returns:
         Rows of ``features.users``, one per user.
     """
     before = F.col("event_date") < F.lit(as_of)
     seen, seen_items = days.where(before), item_days.where(before)
-    judgements = list[DataFrame]()  # by user
+    judgements, acts = list[DataFrame](), list[Column]()  # by user
     if limits is not None:
         extremes = outliers.extremes(seen_items, limits)
-        judgements = [
-            outliers.extreme_purchases(extremes),
-            suspects.breadth_of_busy(recent(days, as_of, limits.params), item_days, limits.params),
-        ]
-        if limits.treatment != "keep":
+        judgements = [suspects.breadth_of_busy(recent(days, as_of, limits.params), item_days, limits.params)]
+        if counts_extremes:
+            judgements.append(outliers.extreme_purchases(extremes))
+        acts = suspects.sums(as_of, limits.params)
+        if limits.treatment != "keep":  # who is a customer is told by what was bought, whatever counts of it
+            judgements.append(seen.groupBy("user_id").agg(*acts))
+            acts = []
             seen, seen_items = outliers.treated(seen, seen_items, extremes, limits.treatment)
-    summed = seen.groupBy("user_id").agg(*_sums(as_of), *(suspects.sums(as_of, limits.params) if limits else []))
+    summed = seen.groupBy("user_id").agg(*_sums(as_of), *acts)
     per_item = seen_items.groupBy("user_id", "item_id")
     bought = per_item.agg(F.sum("purchases").alias("purchases"), F.sum(F.expr("views + carts")).alias("looks"))
     breadth = bought.groupBy("user_id").agg(
@@ -63,20 +68,17 @@ def user_features(
     for known in (breadth, *judgements):
         everyone = everyone.join(known, on="user_id", how="left")
     named = everyone.withColumn("run_id", F.lit(run_id)).withColumn("as_of", F.lit(as_of))
-    marked = named.withColumns({**_derived(as_of), **_marks(limits)})
+    marked = named.withColumns({**_derived(as_of), **_marks(limits, counts_extremes)})
     counts = ["distinct_items", "distinct_items_viewed", "extreme_purchases"]
     return USER_FEATURES.select(marked.fillna(0, subset=counts))
 
 
-def _marks(limits: Limits | None) -> dict[str, Column]:
+def _marks(limits: Limits | None, counts_extremes: bool) -> dict[str, Column]:
     """What a user's values beyond the limits say; nothing where there are none."""
+    none = {"extreme_purchases": F.lit(0).cast("bigint")}
     if limits is None:
-        return {
-            "is_suspect": F.lit(False),
-            "suspect_reasons": F.array().cast("array<string>"),
-            "extreme_purchases": F.lit(0).cast("bigint"),
-        }
-    return suspects.marks(limits.of_users, limits.params)
+        return {"is_suspect": F.lit(False), "suspect_reasons": F.array().cast("array<string>"), **none}
+    return {**suspects.marks(limits.of_users, limits.params), **({} if counts_extremes else none)}
 
 
 def _sums(as_of: date) -> list[Column]:
