@@ -32,7 +32,7 @@ class Night(datetime):
     @classmethod
     def now(cls, tz=None):
         cls.moment += timedelta(minutes=1)
-        return cls.moment
+        return cls.moment.astimezone(tz)
 
 
 @pytest.fixture
