@@ -169,7 +169,7 @@ def test_a_feed_that_brings_each_day_in_parts_after_its_end_never_stops(parts: i
     for day in (MONDAY + timedelta(days=number) for number in range(10)):
         for number in range(parts):
             batch = brought({day: 1000 // parts}, after(day) + timedelta(minutes=number))
-            assert NEARLY_EMPTY not in answers(state, batch), (day, number)
+            assert NEARLY_EMPTY not in broken_by(state, batch), (day, number)
             state = following(state, batch)
 
 
@@ -201,12 +201,12 @@ def test_a_history_never_stops_however_it_is_cut_and_ordered(
         random.Random(seed).shuffle(batches)
     state = Past()
     for batch in batches:
-        assert NEARLY_EMPTY not in answers_of_a_stop(state, batch)
+        assert NEARLY_EMPTY not in broken_by(state, batch)
         state = following(state, batch)
 
 
-def answers_of_a_stop(before: Past, batch: Brought) -> set[str]:
-    """What stops, without Great Expectations, which would judge for minutes."""
+def broken_by(before: Past, batch: Brought) -> set[str]:
+    """The names of what does not hold, without Great Expectations, which would judge for minutes."""
     return {one.expected.name for one in questions(before, batch, BERLIN, LIMITS) if not one.holds}
 
 
@@ -216,7 +216,7 @@ def test_days_that_come_whole_one_by_one_in_one_load_do_not_stop_it() -> None:
     for back in range(50, -1, -1):
         day = MONDAY - timedelta(days=back)
         batch = Brought(after(day), planned, {day: told(1000 if back else 10)}, {day: at(day)})
-        found = answers_of_a_stop(state, batch)
+        found = broken_by(state, batch)
         assert NEARLY_EMPTY not in found
         state = following(state, batch)
     assert AS_USUAL["volume"] in found, "the poor day is said all the same"
