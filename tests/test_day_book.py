@@ -7,15 +7,18 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import ArrayType, LongType, StringType
 
-from shoal import day_book
+from shoal import batches, day_book
 from shoal.batches import Batch, Claim
+from shoal.config import load_config
 from shoal.frames import rows_of
 from shoal.lake import Lake
-from shoal.quality.bands import Day
+from shoal.quality.bands import DELIVERIES, Day
 from shoal.sources import feed_named
+from shoal.sources.listing import SourceFile
 from shoal.tables import DAYS, EVENT_VERSIONS, EVENTS, REJECTED_EVENTS, Column, Table
 from shoal.tables.table import text
 from shoal.transforms import contest
+from shoal.verdicts import on_record
 
 CANDIDATES = Table(
     name="bronze.candidates",
@@ -62,7 +65,7 @@ def claim(sequence: int, feed: str = "shoal") -> Claim:
 
 
 def numbers(rows: list[Any]) -> dict[date, Day]:
-    return dict(day_book.brought(rows).days)
+    return dict(day_book.brought(rows, FIRST).days)
 
 
 def day(number: int) -> date:
@@ -125,7 +128,7 @@ def batch(told: dict[int, Day], newest: int, hour: int = 0) -> day_book.Brought:
     """Told of days that are counted from the first, delivered nine days after it."""
     newest_at = {day(number): FIRST + timedelta(days=min(number, newest)) for number in told}
     delivered = FIRST + timedelta(days=9, hours=hour)
-    return day_book.Brought(delivered, {day(number): what for number, what in told.items()}, newest_at)
+    return day_book.Brought(delivered, delivered, {day(number): what for number, what in told.items()}, newest_at)
 
 
 def test_the_past_is_the_sum_over_the_batches_of_a_feed_before_a_place(lake: Lake) -> None:
@@ -150,11 +153,90 @@ def test_the_past_is_the_sum_over_the_batches_of_a_feed_before_a_place(lake: Lak
     }  # fmt: skip
     assert past.newest_at.astimezone(UTC) == FIRST + timedelta(days=1)
     assert past.delivered_at.astimezone(UTC) == FIRST + timedelta(days=9, hours=5)
-    assert past.delays == [8 * 24, 8 * 24 + 5, 8 * 24], "the late file does not make the feed less fresh"
+    assert past.delays == [8 * 24, 8 * 24 + 5], "a late file is none of the feed's newest deliveries"
+    assert {at: part.events for at, part in past.largest.items()} == {day(0): 1, day(1): 2}
+    assert past.largest[day(1)].delivered_at.astimezone(UTC) == FIRST + timedelta(days=9, hours=5)
+    assert past.largest[day(1)].planned_at.astimezone(UTC) == FIRST + timedelta(days=9, hours=5)
     assert day_book.newest_of(lake, "shoal") == (3, day(1))
     later = day_book.past_of(lake, "shoal", before=5, since=day(1) + timedelta(days=200))
-    assert (later.days, later.delays) == ({day(1): past.days[day(1)]}, past.delays), "what is long past is left out"
+    assert later.days == {day(1): past.days[day(1)]}, "what is long past is left out"
     assert before.days == {day(0): view, day(1): Day(1, {"view": 1}, {"user_id": 1})}
+
+
+def test_the_last_deliveries_of_a_feed_are_found_beside_a_busy_one(lake: Lake) -> None:
+    """Three days of a daily feed, and 5,000 places of another after each; then a replay of the first."""
+    for number in range(3):
+        day_book.enter(lake, claim(1 + 5000 * number), batch({number: Day(1)}, number, hour=24 * number))
+        day_book.enter(lake, claim(5000 + 5000 * number, "rees46"), batch({number: Day(1)}, number, hour=999))
+    day_book.enter(lake, claim(20000), batch({0: Day(1)}, 0))
+
+    past = day_book.past_of(lake, "shoal", before=30000, since=day(9))
+
+    # Each was delivered nine days after its day, the replay with the first.
+    assert past.delays == [9 * 24] * 3
+    assert past.delivered_at.astimezone(UTC) == FIRST + timedelta(days=11)
+    assert past.newest_at.astimezone(UTC) == FIRST + timedelta(days=2)
+
+
+def row_of(sequence: int, number: int, events: int, delivered: datetime) -> dict[str, Any]:
+    """What a batch told of one day."""
+    return {
+        "feed": "shoal", "batch_id": f"b{sequence}", "sequence": sequence, "event_date": day(number), "events": events,
+        "event_types": {"view": events}, "missing": {}, "newest_event_at": FIRST, "delivered_at": delivered,
+        "planned_at": delivered,
+    }  # fmt: skip
+
+
+def test_many_batches_cost_the_driver_a_row_per_day_and_the_newest_deliveries(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [row_of(number, number % 3, 1, FIRST + timedelta(hours=number)) for number in range(1, 901)]
+    lake.append(DAYS, lake.frame(DAYS, rows), once="validate", number=1)
+    kept: list[int] = []
+    frames = type(lake.read(DAYS))
+    collect = frames.collect
+
+    def counted(frame: DataFrame) -> list[Any]:
+        found = collect(frame)
+        kept.append(len(found))
+        return found
+
+    monkeypatch.setattr(frames, "collect", counted)
+    past = day_book.past_of(lake, "shoal", before=901, since=day(0))
+
+    assert {at: told.events for at, told in past.days.items()} == {day(0): 300, day(1): 300, day(2): 300}
+    assert max(kept) == 3 + 2 * DELIVERIES
+    assert past.delays == [float(n) for n in range(873, 901)]
+
+
+def test_a_day_stops_one_batch_and_no_more(lake: Lake) -> None:
+    """Four weeks and more of daily files; then a day in parts of which none is a fifth, planned an hour apart."""
+    params = load_config().validation
+    rows = [row_of(number + 1, number, 1000, FIRST + timedelta(days=number, hours=14)) for number in range(36)]
+    lake.append(DAYS, lake.frame(DAYS, rows), once="validate", number=1)
+    night = (FIRST + timedelta(days=36, hours=14)).astimezone().replace(tzinfo=None)  # as Spark's rows have it
+    poor = day_book.Brought(night, night, {day(36): Day(50, {"view": 50})}, {day(36): night})
+
+    def stops(part: Claim) -> bool:
+        verdicts = day_book.judged(lake, params, part, poor, "UTC")
+        on_record(lake, part, verdicts)
+        return any(verdict.stops for verdict in verdicts)
+
+    first, second, other = (
+        batches.plan(
+            lake,
+            feed_named("rees46" if name == "other" else "shoal"),
+            [SourceFile(f"/landing/{name}", "csv", 1, FIRST, name)],
+            FIRST,
+        )
+        for name in ("one", "two", "other")
+    )
+
+    on_record(lake, Claim(other, 39, {}), day_book.judged(lake, params, Claim(first, 39, {}), poor, "UTC"))
+
+    assert stops(Claim(first, 40, {})), "of another feed such a day was stopped"
+    assert not stops(Claim(second, 41, {})), "another part comes in"
+    assert stops(Claim(first, 42, {})), "the same batch, asked for again, is as poor as it was"
 
 
 def test_batches_in_another_order_tell_the_same_days(spark: SparkSession) -> None:

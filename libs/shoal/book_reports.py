@@ -16,7 +16,7 @@ from shoal.errors import ConfigError
 from shoal.lake import Lake
 from shoal.params import ValidateParams
 from shoal.quality.bands import LEAST_DAYS, WEEKS, Found, found_on
-from shoal.quality.usual import Limits, is_outside, newest_over
+from shoal.quality.usual import DayLimits, is_outside, newest_over
 from shoal.replays import IS_REJECTED
 from shoal.tables import BATCHES, QUALITY, REJECTED_EVENTS
 from shoal.tools import as_table
@@ -121,7 +121,7 @@ def days_report(lake: Lake, params: ValidateParams, *, feed: str) -> str:
     return as_table(names, shown, title=f"{feed}: its newest days beside the same weekday of the {WEEKS} weeks before")
 
 
-def _remark(day: date, found: Sequence[Found], limits: Limits, over: date) -> str:
+def _remark(day: date, found: Sequence[Found], limits: DayLimits, over: date) -> str:
     """What is odd about a day, or why nothing is said of it."""
     if day in limits.apart:
         return "in the calendar"

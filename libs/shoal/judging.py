@@ -56,7 +56,7 @@ def enter(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
             max_rejected_share=params.max_rejected_share,
         )  # fmt: skip
         told = contest.told(plan)
-        of_days = None if batch.feed.target.is_change else day_book.brought(told)
+        of_days = None if batch.feed.target.is_change else day_book.brought(told, batch.row["planned_at"])
         if of_days is not None:
             judged_now += day_book.judged(lake, params, claim, of_days, proposal.shop.time_zone)
         verdicts = on_record(lake, claim, [*of_bronze, *judged_now])

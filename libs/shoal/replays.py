@@ -141,7 +141,7 @@ def carry_out(lake: Lake, config: Config, run: Run, claim: Claim) -> str | None:
         shop.settle(lake, proposal, run)
         entered = silver.enter(lake, claim, plan, days)
         if told and not batch.feed.target.is_change:
-            day_book.enter(lake, claim, day_book.brought(told))
+            day_book.enter(lake, claim, day_book.brought(told, batch.row["planned_at"]))
         _write_down(lake, claim, rejected, still)
     counts = {name: int(batch.row[name] or 0) + change for name, change in moved.items()}
     batches.mark_validated(lake, claim, counts, entered.touched_days)

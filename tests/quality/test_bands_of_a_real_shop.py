@@ -12,7 +12,7 @@ import pytest
 from shoal.config import load_config
 from shoal.day_book import limits_of
 from shoal.quality.bands import Day, usual_days
-from shoal.quality.usual import Brought, Past, Question, hours_between, questions, together
+from shoal.quality.usual import Brought, Part, Past, Question, hours_between, questions, together
 
 LIMITS = limits_of(load_config().validation)
 
@@ -49,10 +49,11 @@ def day_by_day(sold: dict[date, Day]) -> Iterator[tuple[date, Past, Brought]]:
     past = Past()
     for day, told in sold.items():
         newest = datetime(day.year, day.month, day.day, 17, tzinfo=UTC)
-        batch = Brought(night_after(day), {day: told}, {day: newest})
+        batch = Brought(night_after(day), night_after(day), {day: told}, {day: newest})
         yield day, past, batch
         delays = [*past.delays, hours_between(newest, batch.delivered_at)][-28:]
-        past = Past(together(past.days, batch.days), newest, batch.delivered_at, delays)
+        largest = {**past.largest, day: Part(told.events, batch.delivered_at, batch.planned_at)}
+        past = Past(together(past.days, batch.days), largest, newest, batch.delivered_at, delays)
 
 
 def odd(asked: list[Question]) -> dict[str, int]:
@@ -125,7 +126,9 @@ def test_days_that_lost_or_doubled_their_events_are_found(sold: dict[date, Day])
         judged += 1
         for factor in SPOILT:
             events = round(factor * sold[day].events)
-            spoilt = Brought(batch.delivered_at, {day: Day(events, {"purchase": events})}, batch.newest_at)
+            spoilt = Brought(
+                batch.delivered_at, batch.planned_at, {day: Day(events, {"purchase": events})}, batch.newest_at
+            )
             broken = found(past, spoilt)
             stopped[factor] += "events" in broken
             warned[factor] += "deviation of volume" in broken

@@ -121,7 +121,7 @@ class KnownEvent(Params):
     def _in_order(self) -> "KnownEvent":
         if self.last is not None and self.last < self.first:
             raise ValueError(f"to must not lie before from ({self.first}), got {self.last}")
-        if (self.days[-1] - self.days[0]).days > _LONGEST:
+        if self.last is not None and (self.last - self.first).days > _LONGEST:
             raise ValueError(f"to must lie within {_LONGEST} days of from, got {self.last}")
         return self
 
@@ -145,7 +145,7 @@ class ValidateParams(Params):
     duplicate_lines: Literal["keep", "drop"] = Field(description="identical lines of one order")
     unknown_items: Literal["keep", "reject"] = Field(description="events of goods that no item feed has told of")
     min_volume_share: float = Field(
-        ge=0, le=1, description="share of its usual events below which the newest whole day stops a batch; 0 never does"
+        ge=0, le=1, description="share of its usual events below which yesterday's export is stopped; 0 never does"
     )
     band_width: float = Field(gt=0, le=100, description="of what is usual to either side, in robust deviations")
     calendar: tuple[KnownEvent, ...] = Field(

@@ -17,6 +17,11 @@ from shoal.quality.bands import Day, Days, Found, Measure
 from shoal.quality.known import AS_USUAL, NEARLY_EMPTY, Expected
 
 _DAY = timedelta(days=1)
+_FARTHEST = 3 * 366 * _DAY  # before the newest day of a batch: one event dated 1900 must not make a century of days
+_SOON = 2 * _DAY  # after a day: an export of the night, or one that is a day late
+_SHOWN = 7  # days with events before a day, which show how a feed comes
+_WHOLE_DAYS = 4  # of them: one late or torn export changes nothing, and one load cannot show so many within _SOON
+_WHOLE = 0.9  # of a day's events in one batch: the rest are stragglers
 
 
 @dataclass(frozen=True)
@@ -24,8 +29,18 @@ class Brought:
     """What a batch tells that nobody told before."""
 
     delivered_at: datetime  # when its newest file was exported
+    planned_at: datetime  # when it was found in the landing folder: of history long after its days
     days: Days = field(default_factory=dict)
     newest_at: Mapping[date, datetime] = field(default_factory=dict)  # by day, its latest event
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one batch told of a day."""
+
+    events: int
+    delivered_at: datetime
+    planned_at: datetime
 
 
 @dataclass(frozen=True)
@@ -33,13 +48,14 @@ class Past:
     """What the batches before it told."""
 
     days: Days = field(default_factory=dict)
+    largest: Mapping[date, Part] = field(default_factory=dict)  # of each day the part with most events
     newest_at: datetime | None = None  # the latest event
     delivered_at: datetime | None = None  # the latest delivery
     delays: Sequence[float] = ()  # hours between the newest event and each of the last deliveries
 
 
 @dataclass(frozen=True)
-class Limits:
+class DayLimits:
     """What the settings say of bands."""
 
     width: float  # of the bands to either side, in spreads
@@ -57,8 +73,15 @@ class Question:
     answer: str
     farthest: Mapping[str, Any]  # the value that is farthest from what is usual, and its band
 
+    @property
+    def holds(self) -> bool:
+        """Whether all values are within the limits of the expectation."""
+        limits = self.expected.arguments
+        low, high = limits.get("min_value", float("-inf")), limits.get("max_value", float("inf"))
+        return all(low <= value <= high for value in self.values)
 
-def questions(past: Past, brought: Brought, zone: tzinfo, limits: Limits) -> list[Question]:
+
+def questions(past: Past, brought: Brought, zone: tzinfo, limits: DayLimits) -> list[Question]:
     """What is to be judged of a batch; nothing where too little came before to say what is usual."""
     days = together(past.days, brought.days)
     completed = completed_by(past, brought, zone)
@@ -79,9 +102,16 @@ def completed_by(past: Past, brought: Brought, zone: tzinfo) -> list[date]:
         return []
     delivered = max(filter(None, (past.delivered_at, brought.delivered_at)))
     until = newest_over(max([*past.days, *brought.days]), delivered, zone)
-    since = _first_open(past, zone) or min(brought.days, default=until + _DAY)
-    filled = [day for day in brought.days if day < since and day not in past.days]
+    earliest = earliest_judged(brought, zone)
+    since = _first_open(past, zone) or (earliest if brought.days else until + _DAY)
+    filled = [day for day in brought.days if earliest <= day < since and day not in past.days]
     return [*sorted(filled), *(since + number * _DAY for number in range((until - since).days + 1))]
+
+
+def earliest_judged(brought: Brought, zone: tzinfo) -> date:
+    """The first day of a batch, or that of its delivery where it has none; no straggler of a wrong clock."""
+    newest = max(brought.days, default=brought.delivered_at.astimezone(zone).date())
+    return max(min(brought.days, default=newest), newest - _FARTHEST)
 
 
 def _first_open(past: Past, zone: tzinfo) -> date | None:
@@ -113,8 +143,10 @@ def _of_days(found: Sequence[Found], width: float) -> Iterator[Question]:
         yield _question(measure, [*by_day.values()], width)
 
 
-def _of_freshness(past: Past, brought: Brought, zone: tzinfo, limits: Limits) -> list[Question]:
+def _of_freshness(past: Past, brought: Brought, zone: tzinfo, limits: DayLimits) -> list[Question]:
     """How old the newest event of the feed is."""
+    if past.delivered_at is not None and brought.delivered_at.astimezone(UTC) < past.delivered_at.astimezone(UTC):
+        return []  # a file that lay about says nothing of how late the feed is
     newest = max([*filter(None, [past.newest_at]), *brought.newest_at.values()], default=None)
     day = brought.delivered_at.astimezone(zone).date()
     if newest is None or {day, day - _DAY} & {*limits.apart}:
@@ -124,12 +156,18 @@ def _of_freshness(past: Past, brought: Brought, zone: tzinfo, limits: Limits) ->
 
 
 def _of_newest_day(
-    past: Past, brought: Brought, completed: Sequence[date], zone: tzinfo, limits: Limits
+    past: Past, brought: Brought, completed: Sequence[date], zone: tzinfo, limits: DayLimits
 ) -> list[Question]:
-    """Whether the newest day that is over with this batch is nearly empty, by what earlier batches told."""
+    """Whether the newest day that is over with this batch is nearly empty, by what earlier batches told.
+
+    Asked of yesterday's export only, and of a feed that brings each day whole: of history and of parts a batch alone
+    cannot say that its day is poor, and which batches stop would hang on how they were cut.
+    """
     since = _first_open(past, zone)
     day = max((day for day in completed if day in brought.days and since is not None and day >= since), default=None)
     if day is None or day in limits.apart:
+        return []
+    if not _is_soon(brought.planned_at, day, zone) or not comes_whole(past, day, zone):
         return []
     before = bands.usual_days(past.days, day, limits.apart)
     known = bands.nearly_empty(before, share=limits.least_share, width=limits.width)
@@ -144,13 +182,33 @@ def _of_newest_day(
     if events < least:
         answer += (
             "; deliver the day whole, or, if it is right, pass --retry-refused with the day in validate.calendar "
-            "or with --set validate.min_volume_share=0"
+            "or with --set validate.min_volume_share=0; more of this day is not stopped again"
         )
     expected = Expected(
         NEARLY_EMPTY, "ExpectColumnValuesToBeBetween", {"column": "events", "min_value": least}, policy="stop"
     )
     farthest = {"day": str(day), "value": events, "usual": usual, "low": least}
     return [Question(expected, "events", [events], answer, farthest)]
+
+
+def comes_whole(past: Past, day: date, zone: tzinfo) -> bool:
+    """Whether the feed is one that brings its days whole, soon after their end: most of the week before ``day``.
+
+    A load of history shows two such days at most, whatever its files and batches, as all of it is planned at once.
+    """
+    before = sorted(one for one, told in past.days.items() if one < day and told.events)[-_SHOWN:]
+    return sum(_came_whole(past, one, zone) for one in before) >= _WHOLE_DAYS
+
+
+def _came_whole(past: Past, day: date, zone: tzinfo) -> bool:
+    part = past.largest.get(day)
+    if part is None or part.events < _WHOLE * past.days[day].events:
+        return False
+    return part.delivered_at.astimezone(zone).date() > day and _is_soon(part.planned_at, day, zone)
+
+
+def _is_soon(planned: datetime, day: date, zone: tzinfo) -> bool:
+    return planned.astimezone(zone).date() <= day + _SOON
 
 
 def _question(measure: Measure, found: Sequence[Found], width: float) -> Question:

@@ -208,6 +208,8 @@ DAYS = Table(
                "where a column belongs to some types only, those of these types", required=True),
         Column("newest_event_at", TimestampType(), "the latest of them, UTC", required=True),
         Column("delivered_at", TimestampType(), "when the batch's newest file was exported, UTC", required=True),
+        Column("planned_at", TimestampType(), "when the batch was planned, UTC: of history long after its days",
+               required=True),
     ),
 )  # fmt: skip
 
