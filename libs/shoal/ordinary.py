@@ -31,12 +31,11 @@ def learn(
 
 
 def figures(lake: Lake, run: Run) -> Row:
-    """How many users there are, how many of them are suspect, and how many purchases of how many are extreme."""
+    """How many users there are, how many of them are suspect, and how many purchases are extreme."""
     counts = lake.read(USER_FEATURES).where(run.slice).agg(
         F.count(F.lit(1)).alias("users"),
         F.count_if("is_suspect").alias("suspects"),
         F.coalesce(F.sum("extreme_purchases"), F.lit(0)).alias("extremes"),
-        F.count_if(F.col("extreme_purchases") > 0).alias("buyers"),
     ).first()  # fmt: skip
     assert counts is not None, "an aggregate has one row"
     return counts

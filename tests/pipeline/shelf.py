@@ -22,6 +22,12 @@ SMALL = (  # settings for shops of a few hundred users
     "features.tile_buckets=2", "segments.default.max_iter=20",
 )  # fmt: skip
 
+TINY = (  # and for one of 150 users and 30 days
+    "recommend.for_you.rank=4", "recommend.for_you.max_iter=2", "recommend.for_you.min_interactions=50",
+    "segments.default.k=3", "segments.default.max_iter=5", "features.tile_buckets=2",
+    "propensity.buys_30d.horizon_days=5", "propensity.buys_30d.min_positives=5", "propensity.buys_30d.min_auc=0",
+)  # fmt: skip
+
 # A process that dies after half a minute: no optimising compiler, neither of plans nor of the JVM.
 SHORT_LIFE = {
     "spark.master": "local[2]", "spark.driver.memory": "2g", "spark.sql.shuffle.partitions": "2",

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from pyspark.sql import functions as F
+from shelf import TINY
 
 from shoal.errors import GateError
 from shoal.model_store import last_good
@@ -23,11 +24,7 @@ from shoal.tables import (
 
 pytestmark = pytest.mark.slow
 
-GOOD = (
-    "recommend.for_you.rank=4", "recommend.for_you.max_iter=2", "recommend.for_you.min_interactions=50",
-    "recommend.for_you.test_days=7", "segments.default.k=3", "segments.default.max_iter=5", "features.tile_buckets=2",
-    "propensity.buys_30d.horizon_days=5", "propensity.buys_30d.min_positives=5", "propensity.buys_30d.min_auc=0",
-)  # fmt: skip
+GOOD = (*TINY, "recommend.for_you.test_days=7")
 # No model of users is perfect; nobody has so many pairs, nor so many buyers.
 FAILING = (*GOOD, "propensity.buys_30d.min_auc=1", "recommend.for_you.min_interactions=1000000",
            "segments.default.min_users_per_segment=1000")  # fmt: skip

@@ -12,16 +12,11 @@ from pathlib import Path
 import pytest
 from published import published, silver
 from pyspark.sql import functions as F
-from shelf import SHORT_LIFE, stopped_after
+from shelf import SHORT_LIFE, TINY, stopped_after
 
 import shoal.lake
 from shoal.synthetic import synthesize, write
 from shoal.tables import BATCHES, RELEASES
-
-SETS = ("recommend.for_you.rank=4", "recommend.for_you.max_iter=2", "recommend.for_you.min_interactions=50",
-        "segments.default.k=3", "segments.default.max_iter=5", "features.tile_buckets=2",
-        "propensity.buys_30d.horizon_days=5", "propensity.buys_30d.min_positives=5",
-        "propensity.buys_30d.min_auc=0")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +45,7 @@ def noting(shelf, small_shop, note):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shoal.lake, "observe", observe)
-        shelf.run(("shoal", events), as_of=as_of, sets=SETS)
+        shelf.run(("shoal", events), as_of=as_of, sets=TINY)
 
 
 @pytest.mark.long
@@ -71,7 +66,7 @@ def test_stopped_after_every_commit_and_run_again(shelf, shelf_at, clean, small_
     noting(shelf, small_shop, keep)
     for commit, state in states:
         again = shelf_at(state)
-        again.run(("shoal", events), as_of=as_of, sets=SETS)
+        again.run(("shoal", events), as_of=as_of, sets=TINY)
         assert published(again) == clean["rows"], f"after {commit}"
 
 
@@ -82,7 +77,7 @@ def test_killed_once_at_each_commit_on_one_lake(shelf_at, clean, small_shop, tmp
     events, as_of = small_shop
     book = tmp_path / "survived"
     book.touch()
-    sets = [part for setting in SETS for part in ("--set", setting)]
+    sets = [part for setting in TINY for part in ("--set", setting)]
     (tmp_path / "short.yaml").write_text(json.dumps({"spark": SHORT_LIFE}))  # JSON is YAML
     command = [sys.executable, Path(__file__).with_name("killed.py"), moment, book, "pipeline", "--feed", "shoal",
                "--input", events, "--lake", tmp_path / "lake", "--as-of", as_of,
@@ -110,10 +105,10 @@ def test_two_runs_at_once(shelf, clean, small_shop, monkeypatch, before):
     def meet(moment, operation, table):
         if (moment, f"{operation} {table}") == ("before", before):
             monkeypatch.setattr(shoal.lake, "observe", lambda *_: None)
-            shelf.run(("shoal", events), as_of=as_of, sets=SETS)
+            shelf.run(("shoal", events), as_of=as_of, sets=TINY)
 
     monkeypatch.setattr(shoal.lake, "observe", meet)
-    shelf.run(("shoal", events), as_of=as_of, sets=SETS)
+    shelf.run(("shoal", events), as_of=as_of, sets=TINY)
 
     assert published(shelf) == clean["rows"]
     assert silver(shelf) == clean["silver"]
@@ -130,10 +125,10 @@ def test_other_files_in_another_order_and_stops_between_are_the_same_shop(spark,
     for name, parts in {"late": [2, 3, 4], "early": [0, 1, 2]}.items():
         rows.where(part.isin(parts)).write.json(str(folder / name))
     late, early = (("shoal", folder / name / "*.json") for name in ("late", "early"))
-    stopped_after("append silver.events", shelf, late, until="validate", sets=SETS)
-    shelf.run(early, until="validate", sets=SETS)
-    stopped_after("replace gold.users", shelf, as_of=as_of, first="features", sets=SETS)
-    shelf.run(as_of=as_of, first="features", sets=SETS)
+    stopped_after("append silver.events", shelf, late, until="validate", sets=TINY)
+    shelf.run(early, until="validate", sets=TINY)
+    stopped_after("replace gold.users", shelf, as_of=as_of, first="features", sets=TINY)
+    shelf.run(as_of=as_of, first="features", sets=TINY)
 
     assert silver(shelf) == clean["silver"]
     assert published(shelf) == clean["rows"]
@@ -150,9 +145,9 @@ def test_a_late_file_makes_a_new_run_and_leaves_the_published_one(spark, shelf, 
     rows.where(f"NOT coalesce({late}, false)").write.parquet(str(folder / "early"))
     rows.where(late).write.parquet(str(folder / "late"))
 
-    first = shelf.run(("shoal", folder / "early"), as_of=as_of, sets=SETS)
+    first = shelf.run(("shoal", folder / "early"), as_of=as_of, sets=TINY)
     before = published(shelf, first)
-    second = shelf.run(("shoal", folder / "late"), as_of=as_of, sets=SETS)
+    second = shelf.run(("shoal", folder / "late"), as_of=as_of, sets=TINY)
 
     assert first != second
     assert published(shelf, first) == before
@@ -162,8 +157,8 @@ def test_a_late_file_makes_a_new_run_and_leaves_the_published_one(spark, shelf, 
 @pytest.mark.long
 def test_an_older_day_is_archived_and_does_not_overtake(shelf, small_shop):
     events, as_of = small_shop
-    today = shelf.run(("shoal", events), as_of=as_of, sets=SETS)
-    older = shelf.run(as_of=as_of - timedelta(days=2), first="features", sets=SETS)
+    today = shelf.run(("shoal", events), as_of=as_of, sets=TINY)
+    older = shelf.run(as_of=as_of - timedelta(days=2), first="features", sets=TINY)
 
     kinds = {r.run_id: r.kind for r in shelf.read(RELEASES).collect()}
     assert kinds == {today: "release", older: "archive"}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from published import plain, published
+from shelf import TINY
 
 from shoal.synthetic import synthesize, write
 from shoal.tables import GOLD_USERS, METRICS, PROPENSITIES, RECOMMENDATIONS, SEGMENTS, USER_FEATURES
@@ -14,11 +15,7 @@ from shoal.tools import query_lake
 
 pytestmark = pytest.mark.long
 
-SETTINGS = (
-    "recommend.for_you.rank=4", "recommend.for_you.max_iter=2", "recommend.for_you.min_interactions=50",
-    "recommend.for_you.test_days=7", "segments.default.k=3", "segments.default.max_iter=5", "features.tile_buckets=2",
-    "propensity.buys_30d.horizon_days=7", "propensity.buys_30d.min_positives=5", "propensity.buys_30d.min_auc=0",
-)  # fmt: skip
+SETTINGS = (*TINY, "recommend.for_you.test_days=7", "propensity.buys_30d.horizon_days=7")
 ROBOTS = ("robot", "robot that buys")
 PAGE = (Path(__file__).parents[2] / "docs" / "results.md").read_text()
 

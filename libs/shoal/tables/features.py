@@ -11,10 +11,10 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
+from shoal.tables.columns import AS_OF, RUN, USER
 from shoal.tables.table import Column, Table, text
 from shoal.tables.vocabulary import ITEM_MEASURES, LIMIT_SCOPES, MONEY_SUM, USER_MEASURES
 
-_USER = text("user_id", "the shop's own id of the account", required=True, personal=True)
 _VISITOR = text(
     "visitor_id", "id of a person that is no account: device, cookie, loyalty card", required=True, personal=True
 )
@@ -112,12 +112,12 @@ def _item_days(name: str, who: Column, doc: str) -> Table:
 
 USER_DAYS = _days(
     "features.user_days",
-    _USER,
+    USER,
     "One row per user and shop-local day with an event: partial aggregates that add up.",
 )
 USER_ITEM_DAYS = _item_days(
     "features.user_item_days",
-    _USER,
+    USER,
     "One row per user, item and shop-local day: partial aggregates of goods that add up.",
 )
 VISITOR_DAYS = _days(
@@ -158,9 +158,9 @@ USER_FEATURES = Table(
     key=("run_id", "user_id"),
     partition_by=("run_id",),
     columns=(
-        text("run_id", "run that computed it", required=True),
+        RUN,
         text("user_id", "the shop's own id of the account", required=True, personal=True),
-        Column("as_of", DateType(), "first shop-local day that was not seen", required=True),
+        AS_OF,
         Column("recency_days", IntegerType(), "days from the last order to as_of; null if never bought", low=1),
         Column("recency_event_days", IntegerType(), "days from the last event to as_of", required=True, low=1),
         Column("tenure_days", IntegerType(), "days from the first event to as_of", required=True, low=1),
@@ -199,8 +199,8 @@ LIMITS = Table(
     key=("run_id", "scope", "measure", "item_id"),
     partition_by=("run_id",),
     columns=(
-        text("run_id", "run that computed it", required=True),
-        Column("as_of", DateType(), "first shop-local day that was not seen", required=True),
+        RUN,
+        AS_OF,
         Column(
             "scope",
             StringType(),

@@ -14,11 +14,10 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
+from shoal.tables.columns import AS_OF, RUN, USER
 from shoal.tables.table import Column, Table, text
 from shoal.tables.vocabulary import MONEY_SUM
 
-_RUN = text("run_id", "run that computed it", required=True)
-_USER = text("user_id", "the shop's own id of the account", required=True, personal=True)
 _MODEL = text(
     "model_id", "model in ops.models that computed it, of an earlier run where that stood in; null for a baseline"
 )
@@ -35,9 +34,9 @@ SEGMENTS = Table(
     key=("run_id", "segmentation", "user_id"),
     partition_by=("run_id",),
     columns=(
-        _RUN,
+        RUN,
         text("segmentation", "name of the entry under `segments` in the settings", required=True),
-        _USER,
+        USER,
         Column("segment_id", IntegerType(), "permanent number of the segment", required=True, low=1),
         Column("segment_rank", IntegerType(), "1 is the segment with the highest mean net spend",
                required=True, low=1),
@@ -55,7 +54,7 @@ SEGMENT_PROFILES = Table(
     key=("run_id", "segmentation", "segment_id"),
     partition_by=("run_id",),
     columns=(
-        _RUN,
+        RUN,
         text("segmentation", "name of the entry under `segments` in the settings", required=True),
         Column("segment_id", IntegerType(), "permanent number of the segment", required=True, low=1),
         Column("segment_rank", IntegerType(), "1 is the segment with the highest mean net spend",
@@ -83,9 +82,9 @@ PROPENSITIES = Table(
     key=("run_id", "target", "user_id"),
     partition_by=("run_id",),
     columns=(
-        _RUN,
+        RUN,
         text("target", "name of the entry under `propensity` in the settings", required=True),
-        _USER,
+        USER,
         Column("probability", DoubleType(), "that the user does it within the target's horizon",
                required=True, low=0, high=1),
         Column("decile", IntegerType(), "1 holds the tenth of users that is most likely",
@@ -111,9 +110,9 @@ RECOMMENDATIONS = Table(
     key=("run_id", "list_name", "user_id", "rank"),
     partition_by=("run_id",),
     columns=(
-        _RUN,
+        RUN,
         text("list_name", "name of the entry under `recommend` in the settings", required=True),
-        _USER,
+        USER,
         Column("rank", IntegerType(), "1 is the best", required=True, low=1),
         text("item_id", "the shop's own id of the article", required=True),
         Column("score", DoubleType(), "comparable within one user and source only", required=True),
@@ -135,9 +134,9 @@ GOLD_USERS = Table(
     key=("run_id", "user_id"),
     partition_by=("run_id",),
     columns=(
-        _RUN,
-        _USER,
-        Column("as_of", DateType(), "first shop-local day that was not seen", required=True),
+        RUN,
+        USER,
+        AS_OF,
         Column("segment_id", IntegerType(), "segment in the settings' first segmentation; null for prospects", low=1),
         text("segment_name", "its name; null for prospects"),
         Column("segment_since", DateType(), "as_of of the first of the unbroken row of releases in this segment"),
