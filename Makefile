@@ -6,6 +6,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.made
 DEMO   ?= demo
 STAGE  ?= validate
+TESTS  ?= tests
 export SHOAL_DATA_DIR ?= ../shared/data
 
 .DEFAULT_GOAL := help
@@ -37,9 +38,9 @@ test: $(STAMP)  ## run the tests, two files at a time
 	@$(BIN)/python -c 'from shoal.session import check_java; check_java()'
 	$(BIN)/pytest -m 'not long and not slow' --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=15
 
-test-long: $(STAMP)  ## run the tests of what is rare: stops, corrections, two runs at once, shops that lack something
+test-long: $(STAMP)  ## run the tests of what is rare, an hour (TESTS=tests/pipeline/test_replay.py: some of them)
 	@$(BIN)/python -c 'from shoal.session import check_java; check_java()'
-	$(BIN)/pytest -m long --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=15
+	$(BIN)/pytest -m long $(TESTS) --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=15
 
 test-slow: $(STAMP)  ## run the exhaustive tests, which take hours
 	$(BIN)/pytest -m slow --durations=0
