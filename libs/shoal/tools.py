@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from shoal import feeds, releases, shop
+from shoal import facts, feeds, releases, shop
 from shoal.config import Config
 from shoal.config.feed_files import feed_given
 from shoal.errors import ConfigError, DataError
@@ -28,7 +28,8 @@ from shoal.sources import Feed
 from shoal.sources.listing import find_files
 from shoal.sources.mapping import candidate_events, count_ignored, row_rules
 from shoal.sources.readers import UNREADABLE, check_columns, first_line, raw_rows
-from shoal.tables import Rule
+from shoal.tables import EVENT_VERSIONS, EVENTS, Rule
+from shoal.transforms.known import events_as_known
 from shoal.views import open_views
 
 MOST_ROWS = 10_000  # a table that is printed passes through this process
@@ -37,10 +38,13 @@ _WIDTH = 100  # of tables where there is no terminal
 _KEEPS_ROLLBACKS = 5
 
 
-def query_lake(lake: Lake, query: str, form: str) -> Iterator[str]:
+def query_lake(lake: Lake, query: str, form: str, known_as_of: date | None = None) -> Iterator[str]:
     """The lines of the answer to a query over the public views, as a table, CSV or JSON; nothing is ever changed.
 
     CSV and JSON pass through this process a part at a time, however long they are.
+
+    Args:
+        known_as_of: the query may name ``known_events``: the events as they were known before this day.
 
     Raises:
         ConfigError: it is no query or cannot be run, asks for a release where there is none, or a table would have
@@ -49,6 +53,8 @@ def query_lake(lake: Lake, query: str, form: str) -> Iterator[str]:
     if "gold.current_" in query and not releases.history(lake):
         raise ConfigError(f"nothing was released in {lake.location} yet; `shoal pipeline` does")
     open_views(lake)
+    if known_as_of is not None:
+        _open_known_events(lake, known_as_of)
     with _queries_told():
         _require_query(lake.spark, query)
         answer = lake.spark.sql(query)
@@ -56,6 +62,14 @@ def query_lake(lake: Lake, query: str, form: str) -> Iterator[str]:
     if len(few) > MOST_ROWS:
         raise ConfigError(f"the answer has more than {MOST_ROWS:,} rows; add LIMIT, or take --format csv")
     return iter([as_table(answer.columns, few)]) if form == "table" else _streamed(answer, form)
+
+
+def _open_known_events(lake: Lake, day: date) -> None:
+    zone = facts.known(lake).get("time_zone")
+    if zone is None:
+        raise ConfigError(f"{lake.location} holds no validated events yet; run ingest and validate first")
+    known = events_as_known(lake.read(EVENTS), lake.read(EVENT_VERSIONS), known_as_of=day, time_zone=zone)
+    known.createOrReplaceTempView("known_events")
 
 
 def _require_query(spark: SparkSession, query: str) -> None:

@@ -6,7 +6,16 @@ from typing import Any
 from shoal import releases
 from shoal.tables import EVENTS, GOLD, ITEMS, ORDERS, REJECTED_EVENTS, USERS, Table
 
-NOT_COMPARED = {"run_id", "model_id", "batch_id", "delivered_at", "source_file", "position", "raw"}
+NOT_COMPARED = {
+    "run_id",
+    "model_id",
+    "batch_id",
+    "delivered_at",
+    "first_delivered_at",
+    "source_file",
+    "position",
+    "raw",
+}
 
 
 def published(shelf: Any, run_id: str | None = None) -> dict[str, list[tuple[Any, ...]]]:

@@ -1,13 +1,15 @@
 """Corrections, deletions and moves of events that stand in silver, through real batches, in any order."""
 
 import json
-from datetime import date
+import os
+from datetime import UTC, date, datetime
 from itertools import permutations
 
 import pytest
 from published import rows
 
 from shoal.tables import BATCHES, EVENT_VERSIONS, EVENTS, ORDERS, USER_FEATURES
+from shoal.tools import query_lake
 
 FIRST = {
     "event_id": "e1", "event_type": "purchase", "event_time": "2025-03-01T10:00:00Z", "user_id": "ada", "item_id": "i1",
@@ -27,8 +29,11 @@ def deliver(shelf, tmp_path):
     """Ingest and validate rows as one file, and so as one batch."""
 
     def batch(*events):
-        path = tmp_path / f"{len(list(tmp_path.glob('*.jsonl')))}.jsonl"
+        number = len(list(tmp_path.glob("*.jsonl")))
+        path = tmp_path / f"{number}.jsonl"
         path.write_text("".join(json.dumps(event) + "\n" for event in events))
+        exported = datetime(2025, 3, 7 + number, 12, tzinfo=UTC).timestamp()  # each a day after the one before
+        os.utime(path, (exported, exported))
         shelf.run(("shoal", path), until="validate")
 
     return batch
@@ -64,6 +69,17 @@ def test_corrections_that_arrive_in_the_wrong_order(shelf, deliver):
     ]  # fmt: skip
     books = shelf.read(BATCHES).orderBy("sequence").collect()
     assert [(b.rows_accepted, b.rows_rejected, b.rows_duplicate) for b in books] == [(4, 0, 0), (5, 0, 0)]
+    # The second file was exported on the day after the first: before, e1 cost 7, e2 stood and e3 had not moved.
+    query = "SELECT event_id, event_date, unit_price, is_deleted FROM known_events WHERE event_id LIKE 'e%' ORDER BY 1"
+    assert [*query_lake(shelf.lake, query, "csv", date(2025, 3, 8))] == [
+        "event_id,event_date,unit_price,is_deleted",
+        "e1,2025-03-05,7.000000,false", "e2,2025-03-01,5.000000,false", "e3,2025-03-01,5.000000,false",
+    ]  # fmt: skip
+    assert [*query_lake(shelf.lake, query, "csv", date(2025, 3, 9))] == [
+        "event_id,event_date,unit_price,is_deleted",
+        "e1,2025-03-05,7.000000,false", "e2,2025-03-01,5.000000,true", "e3,2025-03-05,5.000000,false",
+    ]  # fmt: skip
+    assert [*query_lake(shelf.lake, query, "csv", date(2025, 3, 7))] == ["event_id,event_date,unit_price,is_deleted"]
 
 
 @pytest.mark.long

@@ -1,7 +1,7 @@
 """The strongest version of an event stands, in whatever order versions come, and every row is accounted for."""
 
 import random
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import permutations, zip_longest
 from typing import Any
 
@@ -15,6 +15,7 @@ from shoal.tables import EVENT_VERSIONS, EVENTS, REJECTED_EVENTS, Column, Table
 from shoal.tables.table import text
 from shoal.transforms.contest import CHANGES, IS_NEWER, JUDGED, Contest, book, outcome, plan_contest, planned
 from shoal.transforms.contest import told as counted
+from shoal.transforms.known import events_as_known
 
 Row = dict[str, Any]
 
@@ -232,6 +233,43 @@ def test_a_version_was_known_from_its_delivery_to_that_of_the_stronger_one(told)
     assert known["changed later, (2, 1, 0)", "c"] == (3, 3)  # beaten before it came
 
 
+def test_a_version_was_known_since_its_first_delivery(silver):
+    first = silver.events.where("event_id = 'said again'").select(F.dayofmonth("first_delivered_at")).collect()
+
+    assert first == [(1,)]
+
+
+def test_an_earlier_delivery_that_comes_later_is_no_change_but_was_known_since_then(spark):
+    silver = Silver(spark)
+    silver.deliver([version("stands", "a", 2, 9), version("lost", "a", 2, 9), version("lost", "b", 1, 8)])
+    before = silver.changes[0]
+    assert silver.deliver([version("stands", "a", 2, 3), version("lost", "b", 1, 3)]) == (0, 0, 2)
+    assert silver.deliver([version("stands", "a", 2, 5), version("lost", "b", 1, 5)]) == (0, 0, 2)
+
+    stands = silver.events.where("event_id = 'stands'").first()
+    assert (stands.first_delivered_at.day, stands.delivered_at.day) == (3, 9)
+    lost = silver.versions.agg(F.min(F.dayofmonth("known_from"))).first()
+    assert (lost[0], silver.changes) == (3, [before, set(), set()])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_was_known_before_a_day_is_what_a_lake_of_those_deliveries_holds(spark, seed):
+    rng, silver = random.Random(seed), Silver(spark)
+    rows = random_rows(seed, events=25, most_deliveries=2)
+    places = rng.choices(range(3), k=len(rows))
+    for batch in range(3):
+        silver.deliver([row for row, place in zip(rows, places, strict=True) if place == batch])
+
+    for day in range(1, 6):
+        known = events_as_known(
+            silver.events, silver.versions, known_as_of=date(2021, 6, day), time_zone="Europe/London"
+        ).collect()
+        by_then = [row for row in rows if row["delivered_at"] < at(day) - timedelta(hours=13)]  # London is an hour on
+        assert len(known) == len({row.event_id for row in known})
+        assert {row.event_id: (row.content_hash, row.event_date.day) for row in known} == strongest(by_then), day
+    assert strongest(by_then), "there were deliveries to know of"
+
+
 def test_a_bad_row_never_stands_and_displaces_nothing(silver):
     events = ["bad, then good", "good, then bad"]
 
@@ -259,7 +297,7 @@ def test_the_gate_judges_the_best_version_of_each_event_and_every_bad_row_once(t
     assert told_at_once.judged == sorted([*best, *contents(told_at_once.rejected)])
 
 
-def random_rows(seed: int, events: int = 15) -> list[Row]:
+def random_rows(seed: int, events: int = 15, most_deliveries: int = 3) -> list[Row]:
     """Up to four versions of each event, some deleted, moved or bad, each delivered up to three times."""
     rng = random.Random(seed)
     rows = []
@@ -269,7 +307,7 @@ def random_rows(seed: int, events: int = 15) -> list[Row]:
             updated, day, is_deleted = rng.choice([None, 1, 2]), rng.randint(1, 3), rng.random() < 0.2
             rows += [
                 make(f"e{event}", f"{make.__name__} {content}", updated, delivered, day=day, is_deleted=is_deleted)
-                for delivered in rng.choices(range(1, 5), k=rng.randint(1, 3))
+                for delivered in rng.choices(range(1, 5), k=rng.randint(1, most_deliveries))
             ]
     return rng.sample(rows, len(rows))
 

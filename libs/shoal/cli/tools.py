@@ -1,12 +1,13 @@
 """Tools beside the jobs: query, look, list, try. Heavy imports wait until a command needs them."""
 
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import click
 
-from shoal.cli.options import COMMON, CONFIG, LAKE, LOG, SET, VERBOSE, options
+from shoal.cli.options import COMMON, CONFIG, LAKE, LOG, SET, VERBOSE, Day, options
 from shoal.cli.root import shoal_command
 from shoal.cli.telling import lake_of, opened, opened_lake_of, spark_of, told
 from shoal.progress import Progress
@@ -15,13 +16,17 @@ from shoal.progress import Progress
 @shoal_command.command(short_help="Query the published tables with SQL.")
 @click.argument("query")
 @click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table")
+@click.option("--known-as-of", type=Day(), help="First day whose deliveries must not be seen in known_events.")
 @COMMON
-def sql(query: str, form: str, **given: Any) -> None:
-    """Query the lake with SQL; gold.current_users and the other views show the current release."""
+def sql(query: str, form: str, known_as_of: date | None, **given: Any) -> None:
+    """Query the lake with SQL; gold.current_users and the other views show the current release.
+
+    With --known-as-of there is known_events too: silver.events as it was known before that day.
+    """
     with lake_of(given, "sql") as lake:
         from shoal.tools import query_lake
 
-        for line in query_lake(lake, query, form):
+        for line in query_lake(lake, query, form, known_as_of):
             click.echo(line)
 
 

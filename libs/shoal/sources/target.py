@@ -38,6 +38,6 @@ TARGETS: dict[Subject, Target] = {
 }
 # What ingest and validate give themselves.
 GIVEN = {
-    "event_id", "event_date", "amount_base", "change_id", "changed_date", "delivered_at", "source", "batch_id",
-    "content_hash", "extra",
+    "event_id", "event_date", "amount_base", "change_id", "changed_date", "delivered_at", "first_delivered_at",
+    "source", "batch_id", "content_hash", "extra",
 }  # fmt: skip

@@ -70,6 +70,11 @@ EVENT_COLUMNS = (
         "when the shop exported it, UTC: the export's own time or the file's modification time",
         required=True,
     ),
+    Column(
+        "first_delivered_at",
+        TimestampType(),
+        "when the shop first exported this version, UTC: since then it was known; null in rows of before this was kept",
+    ),
     Column("is_deleted", BooleanType(), "true: the producer took the event back; readers skip it", required=True),
     text("source", "name of the feed", required=True),
     text("batch_id", "batch that brought this version", required=True),
@@ -98,16 +103,17 @@ EVENTS = Table(
 
 EVENT_VERSIONS = Table(
     name="silver.event_versions",
-    doc="One row per version of an event that a later one replaced.",
-    key=("event_id", "content_hash", "known_to"),
+    doc="One row per version of an event that a stronger one replaced, and one more where that is delivered again, "
+    "earlier or later than was known.",
+    key=("event_id", "content_hash", "known_from", "delivered_at"),
     partition_by=("event_date",),
     columns=(
         *EVENT_COLUMNS,
-        Column("known_from", TimestampType(), "delivered_at of this version, UTC", required=True),
+        Column("known_from", TimestampType(), "first delivery of this version, UTC", required=True),
         Column(
             "known_to",
             TimestampType(),
-            "delivered_at of the version that took its place, UTC",
+            "delivered_at of the version that took its place, UTC; known_from where that was known before",
             required=True,
         ),
     ),

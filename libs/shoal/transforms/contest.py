@@ -26,8 +26,12 @@ CHANGES = (
 )
 # Of a plan of changes of things: rows that are new in their table, or claim more than the same version did there.
 NEWS = "is_good AND kind = 'candidate' AND is_first AND (wins OR NOT is_known)"
-# Of a merge: the new row s has the stronger claim than the row t. Null is less than any time.
-IS_NEWER = "struct(s.updated_at, s.delivered_at, s.content_hash) > struct(t.updated_at, t.delivered_at, t.content_hash)"
+# Of a merge: the new row s has the stronger claim than the row t, or is the same version and was known before. Null is
+# less than any time.
+IS_NEWER = (
+    "struct(s.updated_at, s.delivered_at, s.content_hash) > struct(t.updated_at, t.delivered_at, t.content_hash)"
+    " OR s.content_hash = t.content_hash AND s.first_delivered_at < coalesce(t.first_delivered_at, t.delivered_at)"
+)
 # Of a plan: what the gate judges, of each event its best version in the batch.
 JUDGED = "kind = 'candidate' AND is_first AND (leads OR NOT is_good)"
 
@@ -70,6 +74,9 @@ def plan_contest(judged: DataFrame, current: DataFrame, versions: DataFrame, rej
         ``is_first``: the one of identical rows that was delivered last; the others are duplicates;
         ``is_known``: this version was in the lake before;
         ``leads``, ``wins``: it is the best version of its event in this batch, or of all;
+        ``first_delivered_at``: the first delivery of this version, here or before;
+        ``is_wider``: the lake knew this version, but not so early, or one that loses not so late: true of one row of
+        it;
         ``standing_content`` and the winner's ``winner_content``, ``winner_delivered_at``, ``winner_date``.
     """
     contested = _contested(judged, current, versions, rejected)
@@ -94,17 +101,18 @@ def _alone(judged: DataFrame, contested: DataFrame) -> DataFrame:
         "winner_content": F.col("content_hash"),
         "winner_date": F.col("event_date"),
     }
-    return judged.join(contested, on="event_id", how="left_anti").select(
-        "*",
-        F.lit("candidate").alias("kind"),
-        good.alias("is_good"),
-        F.lit(False).alias("is_known"),
-        F.lit(True).alias("is_first"),
-        F.lit(True).alias("leads"),
-        good.alias("wins"),
-        F.lit(None).cast("string").alias("standing_content"),
-        *(value.alias(name) for name, value in winner.items()),
-    )
+    return judged.join(contested, on="event_id", how="left_anti").withColumns({
+        "kind": F.lit("candidate"),
+        "is_good": good,
+        "first_delivered_at": F.col("delivered_at"),
+        "is_wider": F.lit(False),
+        "is_known": F.lit(False),
+        "is_first": F.lit(True),
+        "leads": F.lit(True),
+        "wins": good,
+        "standing_content": F.lit(None).cast("string"),
+        **winner,
+    })  # fmt: skip
 
 
 def _fought(
@@ -112,10 +120,11 @@ def _fought(
 ) -> DataFrame:
     """The plan of the events that have several rows."""
     marks = ["event_id", "content_hash"]
+    of_version = F.lit(True).alias("is_good"), F.col("known_from").alias("_since"), "delivered_at"
     everyone = (
-        _kind(judged.withColumn("is_good", F.size("reasons") == 0), "candidate")
-        .unionByName(_kind(current.withColumn("is_good", F.lit(True)), "standing"), allowMissingColumns=True)
-        .unionByName(_kind(versions.select(*marks, F.lit(True).alias("is_good")), "mark"), allowMissingColumns=True)
+        _kind(judged.withColumns({"is_good": F.size("reasons") == 0, "_since": F.col("delivered_at")}), "candidate")
+        .unionByName(_kind(_with_since(current), "standing"), allowMissingColumns=True)
+        .unionByName(_kind(versions.select(*marks, *of_version), "mark"), allowMissingColumns=True)
         .unionByName(_kind(rejected.select(*marks, F.lit(False).alias("is_good")), "mark"), allowMissingColumns=True)
         .join(contested, on="event_id", how="left_semi")
         .repartition("event_id")
@@ -129,13 +138,27 @@ def _fought(
     whole = (Window.unboundedPreceding, Window.unboundedFollowing)
     nth_candidate = F.sum(F.when(candidate, 1).otherwise(0))
     winner = F.first(F.struct("delivered_at", "content_hash", "event_date")).over(best.rowsBetween(*whole))
+    known = F.struct(
+        F.min(F.when(~candidate, F.col("_since"))).over(version).alias("since"),
+        F.max(F.when(~candidate, F.col("delivered_at"))).over(version).alias("until"),
+        F.max(F.when(standing, 1).otherwise(0)).over(version).alias("stands"),
+    )
+    first = F.min("_since").over(version)
+    earlier, later = F.col("_first") < F.col("_known.since"), F.col("delivered_at") > F.col("_known.until")
+    is_wider = F.when(standing, earlier).when(
+        F.col("is_first") & (F.col("_known.stands") == 0), earlier | ~F.col("wins") & later
+    )
     # Two orders, so two sorts: by version, then by claim.
     return (
         everyone.withColumn("is_known", F.max(F.when(candidate, 0).otherwise(1)).over(version) == 1)
         .withColumn("is_first", candidate & (nth_candidate.over(delivered_last.rowsBetween(*so_far)) == 1))
+        .withColumn("_known", known)
+        .withColumn("_first", first)
         .withColumn("leads", candidate & (nth_candidate.over(best.rowsBetween(*so_far)) == 1))
         .withColumn("wins", F.col("is_good") & (F.row_number().over(best) == 1))
         .withColumn("_winner", winner)
+        .withColumn("is_wider", F.coalesce(is_wider, F.lit(False)))
+        .withColumn("first_delivered_at", F.col("_first"))
         .withColumn("standing_content", F.max(F.when(standing, F.col("content_hash"))).over(event))
         .withColumn("_is_met", F.max(F.when(candidate, 1).otherwise(0)).over(event) == 1)
         .where((F.col("kind") != "mark") & F.col("_is_met"))
@@ -145,7 +168,7 @@ def _fought(
             F.col("_winner.content_hash").alias("winner_content"),
             F.col("_winner.event_date").alias("winner_date"),
         )
-        .drop("_is_met", "_winner")
+        .drop("_is_met", "_winner", "_since", "_known", "_first")
     )
 
 
@@ -154,13 +177,13 @@ def outcome(plan: DataFrame) -> Contest:
     good = F.col("is_good")
     candidate, standing = F.col("kind") == "candidate", F.col("kind") == "standing"
     lost = F.col("content_hash") != F.col("winner_content")
-    new = candidate & F.col("is_first") & ~F.col("is_known")
+    new = candidate & F.col("is_first") & (~F.col("is_known") | F.col("is_wider"))
     return Contest(
-        upserts=EVENTS.select(plan.where(candidate & F.col("wins"))),
+        upserts=EVENTS.select(plan.where(F.col("wins") & (candidate | F.col("is_wider")))),
         moved=EVENTS.select(plan.where(standing & (F.col("event_date") != F.col("winner_date")))),
         replaced=EVENT_VERSIONS.select(
             plan.where(good & lost & (standing | new))
-            .withColumn("known_from", F.col("delivered_at"))
+            .withColumn("known_from", F.col("first_delivered_at"))
             .withColumn("known_to", F.greatest("delivered_at", "winner_delivered_at"))
         ),
         rejected=rejected_by(plan),
@@ -238,6 +261,13 @@ def book(rows: Sequence[Row]) -> dict[str, int]:
     counted = {name: sum(row[name] for row in rows) for name in names}
     duplicates = sum(row["rows"] for row in rows) - counted["rows_accepted"] - counted["rows_rejected"]
     return {**counted, "rows_duplicate": duplicates}
+
+
+def _with_since(current: DataFrame) -> DataFrame:
+    """Good rows of the lake, and since when each was known; changes of things do not keep it."""
+    kept = "first_delivered_at" in current.columns
+    since = F.coalesce("first_delivered_at", "delivered_at") if kept else F.col("delivered_at")
+    return current.withColumns({"is_good": F.lit(True), "_since": since})
 
 
 def _kind(rows: DataFrame, kind: str) -> DataFrame:
