@@ -55,6 +55,7 @@ def test_help_and_settings_start_neither_spark_nor_gx(arguments):
         (["ingest", "--stream", "--once", "--every", "5", "--feed", "shoal", "--input", FILE], "give one of them"),
         (["ingest", "--stream", "--every", "0", "--feed", "shoal", "--input", FILE], "0.0 is not in the range x>0"),
         (["ingest", "--stream", "--feed", "shoal", "--input", "nowhere.csv"], "nowhere.csv does not exist"),
+        (["ingest", "--feed", "shoal", "--input", "nowhere/*.csv"], "nowhere/*.csv matches no file"),
         (["ingest", "--stream"], "nothing to ingest"),
         (["pipeline", "--until", "feature"], "'feature' is not one of"),
         (["features", "--as-of", "2025-01-01", "--set", "features.tile_bukets=2"], "did you mean tile_buckets?"),

@@ -1,6 +1,7 @@
 """Running stages: what each needs is built here, and how it ended is written into the book."""
 
 import contextlib
+import glob
 import importlib
 import logging
 import os
@@ -201,6 +202,18 @@ def _checkpoints(lake: Lake) -> Iterator[None]:
             place.getFileSystem(context._jsc.hadoopConfiguration()).delete(place, True)
 
 
+def _nothing_at(path: str, is_stream: bool) -> str | None:
+    """Why a path on this machine's own file system leads nowhere, where that can be seen without Spark.
+
+    A stream may wait for the first file that fits.
+    """
+    if any(sign in path for sign in "{:"):  # another file system, or a glob of Hadoop's own
+        return None
+    if any(sign in path for sign in "*?["):
+        return None if is_stream or any(glob.iglob(path)) else "matches no file"
+    return None if os.path.exists(path) else "does not exist"
+
+
 def check_arguments(stages: Sequence[Stage], arguments: Arguments, config: Config) -> None:
     """Refuse what can be seen to be wrong without Spark, all at once."""
     problems = []
@@ -228,8 +241,8 @@ def check_arguments(stages: Sequence[Stage], arguments: Arguments, config: Confi
             problems.append(f"--feed: {error}")
         if not path.strip():
             problems.append("--input: is empty; name a file, a glob or a folder")
-        elif not any(sign in path for sign in "*?[{:") and not os.path.exists(path):
-            problems.append(f"--input: {path} does not exist")
+        elif missing := _nothing_at(path, arguments.stream):
+            problems.append(f"--input: {path} {missing}")
     for mapping in arguments.replay.mappings if arguments.replay else ():
         try:
             feed_given(mapping)
