@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import math
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
@@ -26,7 +27,7 @@ from shoal.lake import Lake
 from shoal.quality.rows import judged_by, others_of
 from shoal.sources import Feed
 from shoal.sources.listing import find_files
-from shoal.sources.mapping import candidate_events, count_ignored, row_rules
+from shoal.sources.mapping import Shop, candidate_events, count_ignored, row_rules
 from shoal.sources.readers import UNREADABLE, check_columns, first_line, raw_rows
 from shoal.tables import EVENT_VERSIONS, EVENTS, Rule
 from shoal.transforms.known import events_as_known
@@ -35,6 +36,7 @@ from shoal.views import open_views
 MOST_ROWS = 10_000  # a table that is printed passes through this process
 _SHOWN = 10
 _WIDTH = 100  # of tables where there is no terminal
+_LONGEST_ROW = 300  # of a raw row that is shown
 _KEEPS_ROLLBACKS = 5
 
 
@@ -158,20 +160,20 @@ def checked_feed(lake: Lake, config: Config, name: str, path: str) -> tuple[str,
             rows = candidate_events(raw, feed, settled, duplicate_lines=config.validation.duplicate_lines)
             rules = row_rules(feed, settled)
             with persisted(judged_by(rules, rows)) as judged:
-                report, good = _feed_report(judged, feed, path, count_ignored(raw, feed))
+                report, good = _feed_report(judged, feed, settled, path, count_ignored(raw, feed))
                 return "\n".join([report, *_other_rules(judged, rules)]), good
     except UNREADABLE as error:
         raise DataError(f"{path} cannot be read as {name}: {first_line(error)}") from error
 
 
-def _feed_report(judged: DataFrame, feed: Feed, path: str, ignored: int) -> tuple[str, bool]:
+def _feed_report(judged: DataFrame, feed: Feed, settled: Shop, path: str, ignored: int) -> tuple[str, bool]:
     said = judged.select("event_id", "content_hash", (F.size("reasons") == 0).alias("is_good")).distinct()
     rows, good, bad = judged.count(), said.where("is_good").count(), said.where("NOT is_good").count()
     if rows + ignored == 0:
         raise DataError(f"{path} has no rows below its header")
     came = F.to_json(F.struct(*(F.col(f"raw.`{column.name}`") for column in feed.columns), "raw.malformed"))
     problems = (
-        judged.withColumn("came", F.substring(came, 1, _WIDTH))
+        judged.withColumn("came", came)
         .select(F.explode("reasons").alias("rule"), "source_file", "position", "came")
         .groupBy("rule")
         .agg(F.count("*").alias("rows"), F.min(F.struct("source_file", "position", "came")).alias("first"))
@@ -181,13 +183,39 @@ def _feed_report(judged: DataFrame, feed: Feed, path: str, ignored: int) -> tupl
     balance = f"{rows + ignored:,} rows = {good:,} good + {bad:,} bad + {rows - good - bad:,} duplicates"
     balance += f" + {ignored:,} ignored" if ignored else ""
     report = [f"{balance}; of the good ones:", _filled_columns(judged, feed)] if rows else [balance]
+    rules = {rule.name: rule.condition for rule in row_rules(feed, settled)}
     for problem in problems:
         first, some = problem["first"], "1 row breaks" if problem["rows"] == 1 else f"{problem['rows']:,} rows break"
+        row = _shortened(first["came"], feed, rules.get(problem["rule"], ""))
         report += [
             f"{some}: {problem['rule']}",
-            f"  first in {first['source_file']}, row {first['position']}: {first['came']}",
+            f"  first in {first['source_file']}, row {first['position']}: {row}",
         ]
+    alike = said.where("is_good").groupBy("event_id").count().agg(F.sum(F.col("count") - 1)).first()
+    if not feed.target.is_change and alike and alike[0]:
+        report.append(_of_one_id(feed, int(alike[0])))
     return "\n".join(report), bad == 0
+
+
+def _of_one_id(feed: Feed, rows: int) -> str:
+    """What to say of rows that differ from another row of the same event."""
+    some = "1 row says" if rows == 1 else f"{rows:,} rows say"
+    if feed.event_id is not None:
+        return f"{some} something else than another row of the same event_id: they are taken for corrections of it"
+    return (
+        f"{some} something else than another row with the same {', '.join(feed.natural_key)}: they are taken for "
+        "corrections of it, and only the strongest counts; if they are events of their own, name in natural_key what "
+        "tells them apart, or set repeats_are_real"
+    )
+
+
+def _shortened(came: str, feed: Feed, condition: str) -> str:
+    """A raw row as JSON, cut to a line; what a broken rule speaks of comes first."""
+    row = json.loads(came)
+    used = " ".join([condition, *(sql for name, sql in feed.mapping.items() if re.search(rf"\b{name}\b", condition))])
+    told = sorted(row, key=lambda name: re.search(rf"\b{re.escape(name)}\b", used) is None)  # else in its order
+    text = json.dumps({name: row[name] for name in told}, ensure_ascii=False, separators=(",", ":"))
+    return text if len(text) <= _LONGEST_ROW else f"{text[:_LONGEST_ROW]}..."
 
 
 def _other_rules(judged: DataFrame, rules: Sequence[Rule]) -> list[str]:

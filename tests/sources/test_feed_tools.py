@@ -88,17 +88,16 @@ def test_ten_rows_are_shown_and_every_problem_is_counted(check, tmp_path):
     lines = checked.output.splitlines()
     problems = {line: lines[at + 1].strip() for at, line in enumerate(lines) if " break" in line}
     first = {row: f"first in {path}, row {13 + at}: " for at, row in enumerate(["seen", "looked", "time", "item"])}
-    seen = (
-        f'{first["seen"]}{{"event_type":"seen","event_time":"2025-03-01T10:00:00Z","item_id":"item-90","rating":"-1"}}'
-    )
-    time = f'{first["time"]}{{"event_type":"view","event_time":"yesterday","item_id":"item-92"}}'
-    assert problems == {  # the most frequent first, then by name; with the line where each is met first
-        "3 rows break: event_type is one of its allowed values": seen,
+    seen = '"event_type":"seen","event_time":"2025-03-01T10:00:00Z","item_id":"item-90"'
+    time = f'{first["time"]}{{"event_time":"yesterday","event_type":"view","item_id":"item-92"}}'
+    # The most frequent first, then by name; with the line where each is met first, what the rule speaks of before all.
+    assert problems == {
+        "3 rows break: event_type is one of its allowed values": f'{first["seen"]}{{{seen},"rating":"-1"}}',
         "1 row breaks: event_time is a time": time,
         "1 row breaks: event_time is set": time,
         "1 row breaks: item_id is set for what is done to an item":
             f'{first["item"]}{{"event_type":"view","event_time":"2025-03-01T10:00:00Z"}}',
-        "1 row breaks: rating >= 0": seen,
+        "1 row breaks: rating >= 0": f'{first["seen"]}{{"rating":"-1",{seen}}}',
     }  # fmt: skip
     assert next(iter(problems)).startswith("3 rows")
 
@@ -120,6 +119,39 @@ def test_rows_that_are_no_events_are_counted_apart_and_break_no_rule(check, tmp_
     assert of_some.output.startswith("4 rows = 1 good + 0 bad + 1 duplicates + 2 ignored; of the good ones:")
     assert of_none.output == "1 rows = 0 good + 0 bad + 0 duplicates + 1 ignored\n"
     assert of_some.exit_code == of_none.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("repeats_are_real", "balance", "said"),
+    [
+        ("false", "4 rows = 3 good + 0 bad + 1 duplicates", "1 row says something else than another row with the same "
+         "receipt, article: "),
+        ("true", "4 rows = 4 good + 0 bad + 0 duplicates", ""),
+    ],
+)  # fmt: skip
+def test_a_natural_key_that_is_too_narrow_is_told(check, tmp_path, repeats_are_real, balance, said):
+    mapping, till = tmp_path / "till.yaml", tmp_path / "till.csv"
+    mapping.write_text(f"""
+        feed: till
+        currency: EUR
+        separator: ";"
+        decimal_comma: true
+        repeats_are_real: {repeats_are_real}
+        columns: {{receipt: text, at: time, article: text, price: decimal}}
+        natural_key: [receipt, article]
+        events: {{event_type: {{value: purchase}}, event_time: at, item_id: article, unit_price: price}}
+    """)
+    lines = ["R1;2025-03-01T10:00:00Z;mug;1.007,50", *["R1;2025-03-01T10:00:00Z;mug;6,5"] * 2,
+             "R1;2025-03-01T10:00:00Z;cup;9"]  # fmt: skip
+    till.write_text("\n".join(["receipt;at;article;price", *lines]) + "\n")
+
+    checked = check(till, "--mapping", mapping)
+
+    assert checked.exit_code == 0, checked.output
+    assert checked.output.startswith(balance)
+    assert ("only the strongest counts" in checked.output) == bool(said)
+    assert said in checked.output
+    assert all(price in checked.output for price in ("1,007.50", "6.50", "9.00"))
 
 
 def test_rules_that_reject_nothing_are_told_and_leave_the_file_good(check, tmp_path):

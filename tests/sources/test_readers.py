@@ -329,6 +329,7 @@ def test_everything_that_is_wrong_with_files_is_named_at_once(spark, tmp_path):
     for problem in (
         "/lacking.csv: lacks visitorid, itemid; it has timestamp, event, visitor",
         "/semicolons.csv: lacks timestamp, visitorid, event, itemid; it has timestamp;visitorid;event;itemid",
+        '; its columns are parted by ";", not by ",": declare a feed of your own',
         "/twice.csv: cannot be read as csv: its header has 'itemid' more than once",
         "/utf16.csv: cannot be read as csv: its first line is not text in UTF-8",
         "/lacking.jsonl: lacks visitorid, itemid; it has event, timestamp",

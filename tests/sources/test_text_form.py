@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
@@ -62,6 +63,24 @@ def test_a_whole_number_loses_what_a_spreadsheet_added(spark):
     }  # fmt: skip
 
     assert spellings(spark, "integer", spelled) == alike(spelled)
+
+
+@pytest.mark.parametrize("form", ["integer", "decimal"])
+def test_a_decimal_comma_is_read_where_text_has_one(spark, form):
+    written = {"1.234,50": "1234.5", "1.234": "1234", "-1.234.567,8": "-1234567.8", "7,": "7", ",5": "0.5", "12": "12",
+               "+3,25": "3.25", "1.5": "1.5", "n/a": "n/a", "1,2,3": "1,2,3", "12.34,5": "12.34,5"}  # fmt: skip
+    if form == "integer":
+        written = {text: number for text, number in written.items() if "," not in text} | {"2,0": "2"}
+    column = RawColumn("price", form, "", decimal_comma=True)
+    rows = spark.createDataFrame([(text,) for text in written], "text string")
+
+    found = {row[0]: row[1] for row in rows.select("text", text_form(F.col("text"), column, T.StringType())).collect()}
+
+    assert found == written
+    numbers = spark.createDataFrame([(1.5,)], "number double").select(
+        text_form(F.col("number"), column, T.DoubleType())
+    )
+    assert numbers.collect() == [("1.5",)], "a number of its own type has no comma"
 
 
 def test_a_decimal_loses_its_trailing_zeros_and_no_digit_more(spark):

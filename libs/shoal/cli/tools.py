@@ -205,6 +205,10 @@ def feed_template(name: str, out: Path | None) -> None:
 def feed_check(path: str, name: str, mapping: str | None, **given: Any) -> None:
     """Map a file without storing it: show ten rows, and how many break which rule."""
     name = mapping or name
+    with told(Progress(given["log_format"]), "feed check", given["verbose"]):
+        from shoal.config.feed_files import feed_given
+
+        feed_given(name)  # what is wrong with the declaration itself is said before Spark starts
     with opened(given, "feed check") as (lake, settings):
         from shoal.tools import checked_feed
 

@@ -115,6 +115,7 @@ class FeedFile(_Part):
     of: Subject = Field("events", description="what it tells of: events, items, users or categories")
     header: bool = Field(True, description="false: a CSV begins with a row, its columns in the order below")
     separator: Literal[",", ";", "\t", "|"] = Field(",", description="between the values of a CSV")
+    decimal_comma: bool = Field(False, description="numbers are written as 1.234,50")
     multi_line: bool = Field(False, description="quoted text of a CSV may hold line breaks")
     time_zone: str = Field("UTC", description="IANA zone of times that say none")
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] | None = Field(None, description="ISO 4217, of every price")
@@ -270,7 +271,15 @@ def declared_feed(spec: FeedFile) -> Feed:
         name=spec.feed,
         doc=spec.doc,
         columns=tuple(
-            RawColumn(name, c.form, c.doc or f"{c.source or name} of the file", not c.optional, c.formats, c.source)
+            RawColumn(
+                name,
+                c.form,
+                c.doc or f"{c.source or name} of the file",
+                not c.optional,
+                c.formats,
+                c.source,
+                spec.decimal_comma and c.form in {"integer", "decimal"},
+            )
             for name, c in spec.columns.items()
         ),
         mapping=mapping,

@@ -10,6 +10,7 @@ from shoal.tables import Rule, Table, bronze
 
 Form = Literal["text", "integer", "decimal", "time"]
 WHOLE_ORDER = "WHOLE ORDER"  # the item of a return that names none, but the order
+SEPARATORS = (",", ";", "\t", "|")  # what may part the values of a CSV
 NO_TEXT = "\ufffd"  # what stands where bytes are no UTF-8
 FIRST_YEAR, LAST_YEAR = 2, 9998  # Python holds the years 1 to 9999; a year is left at either end for zones
 ISO_DATE = "^[0-9]{4}-"  # how a time must begin: Spark would read a bare clock as one of today
@@ -25,6 +26,7 @@ class RawColumn:
     required: bool = True  # a file without it is refused
     time_formats: tuple[str, ...] = ()  # tried in order, after ISO 8601
     source: str | None = None  # its name in the file, where that is another, or its path
+    decimal_comma: bool = False  # of a number written as text: 1.234,50 is one thousand and some
 
     @property
     def file_name(self) -> str:
@@ -84,7 +86,8 @@ class Feed:
         if self.definition is None:
             return None
         columns = [(c.name, c.form, c.time_formats, c.file_name) for c in self.columns]
-        separator = () if self.separator == "," else (self.separator,)
+        separator: list[str] = [] if self.separator == "," else [self.separator]
+        separator += ["decimal comma"] if any(column.decimal_comma for column in self.columns) else []
         said = repr((columns, self.explode, self.has_header, self.multi_line, *separator))
         return hashlib.sha256(said.encode()).hexdigest()[:12]
 

@@ -1,6 +1,7 @@
 """Files of every format as rows of bronze: the feed's columns as text, and where each row came from."""
 
 import csv
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +26,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 from shoal.errors import DataError, bulleted
 from shoal.frames import few_rows
 from shoal.sources import additions
-from shoal.sources.feed import Feed, RawColumn
+from shoal.sources.feed import SEPARATORS, Feed, RawColumn
 from shoal.sources.listing import SourceFile
 from shoal.sources.nested import file_columns, nested_paths, said_once, tops, unnested
 from shoal.sources.renames import advice
@@ -109,9 +110,20 @@ def columns_of(
         if missing:
             has = ", ".join(found[:12]) or "no column"
             hints = advice(feed, missing, found, () if file.format == "json" else before)
+            hints = _other_separator(feed, found) if file.format == "csv" and len(found) == 1 else hints
             lacks = "; ".join([f"{file.path}: lacks {', '.join(missing)}", f"it has {has}", *hints])
             problems.setdefault(file.path, []).append(lacks)
     return columns, problems
+
+
+def _other_separator(feed: Feed, found: Sequence[str]) -> list[str]:
+    """What to do about a header that is one name: it may be parted by another sign."""
+    signs = [sign for sign in SEPARATORS if sign != feed.separator and sign in found[0]]
+    if not signs:
+        return []
+    sign = max(signs, key=found[0].count)
+    todo = f"write separator: {json.dumps(sign)} into its mapping" if feed.version else "declare a feed of your own"
+    return [f"its columns are parted by {json.dumps(sign)}, not by {json.dumps(feed.separator)}: {todo}"]
 
 
 def _missing(feed: Feed, found: Sequence[str]) -> list[str]:

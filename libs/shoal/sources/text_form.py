@@ -13,6 +13,7 @@ ZONE = r"(Z|[+-][0-9]{2}:?[0-9]{2}|:[0-9]{2}(\.[0-9]+)?([+-][0-9]{1,2}| ?[A-Za-z
 # A time that has its text form already: most do, and to read and write it again is most of what a row costs.
 _CANONICAL = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{0,5}[1-9])?Z$"
 _JAVA_FLOAT = r"^-?\d\.\d+E\d+$"  # 1.2345678E7, which from_json makes of 12345678.0; Excel's 1.23E+07 has lost digits
+_WITH_COMMA = r"^[+-]?(\d{1,3}(\.\d{3})+(,\d*)?|\d*,\d+|\d+,)$"  # 1.234 or 1.234,50 or 1234,5
 _EXACT = "decimal(38,10)"
 _ALL_WHOLE = 2.0**63  # the first float beyond the whole numbers of 64 bits
 
@@ -32,6 +33,8 @@ def text_form(value: Column, column: RawColumn, data_type: DataType | None = Non
     if kind in {"float", "double"}:
         text = F.coalesce(_whole(value), text)
     text = F.when((F.trim(text) != "") & ~text.isin("NaN", '"NaN"'), text)  # the latter from a bare NaN in JSON
+    if column.decimal_comma and kind == "string":
+        text = _with_point(text)
     match column.form:
         case "integer":
             exact = F.when(text.rlike(_JAVA_FLOAT), text.try_cast(_EXACT).cast("string"))
@@ -44,6 +47,15 @@ def text_form(value: Column, column: RawColumn, data_type: DataType | None = Non
             return _time_form(F.trim(text), column.time_formats)
         case "text":
             return text
+
+
+def _with_point(text: Column) -> Column:
+    """A number with a decimal comma as one with a point; points that part thousands are taken out.
+
+    A point that parts no thousands, and all that is no number, stays as it is.
+    """
+    number = F.trim(text)
+    return F.when(number.rlike(_WITH_COMMA), F.translate(number, ",.", ".")).otherwise(text)
 
 
 def _whole(number: Column) -> Column:
