@@ -53,9 +53,9 @@ def best_products(
         F.pmod(F.hash("key"), F.lit(down)).alias("down"), every(across).alias("across"),
         "key", "sources", "weights", "barred",
     )  # fmt: skip
-    columns = right.select(
+    columns = right.select(  # aliases: both sides may stem from the same frame
         every(down).alias("down"), F.pmod(F.hash("group"), F.lit(across)).alias("across"),
-        "target", "group", "sources", "weights",
+        *(F.col(name).alias(name) for name in ("target", "group", "sources", "weights")),
     )  # fmt: skip
     key = left.schema["key"].dataType.simpleString()
     found = (
