@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from shoal.kernels.ease import columns_of_pairs
-from shoal.models.recommend.numbering import number
-from shoal.models.recommend.products import best_products, named, sparse_rows, with_barred, with_groups
+from shoal.models.recommend.grid import named, with_barred, with_groups
+from shoal.models.recommend.numbering import numbered
+from shoal.models.recommend.products import best_products, sparse_rows, strongest
 
 
 @dataclass(frozen=True)
@@ -60,25 +61,12 @@ class ItemKnn:
 
     def fit(self, pairs: DataFrame) -> FittedItemItem | None:
         """Learn from ``user_id``, ``item_id`` and ``strength``; None without pairs."""
-        strongest = Window.partitionBy("user_id").orderBy(F.desc("strength"), "item_id")
-        kept = (
-            pairs.withColumn("place", F.row_number().over(strongest))
-            .where(F.col("place") <= self.max_history)
-            .select("user_id", "item_id", F.pow("strength", F.lit(self.power)).alias("weight"))
-            .checkpoint()
-        )
+        kept = strongest(pairs, self.max_history, self.power).checkpoint()
         count = kept.count()
         if not count:
             return None
-        users = number(kept.select(F.col("user_id").alias("id")))
-        items = number(kept.select(F.col("item_id").alias("id")))
-        numbered = (
-            kept.join(users.select(F.col("id").alias("user_id"), F.col("number").alias("user")), "user_id", how="inner")
-            .join(items.select(F.col("id").alias("item_id"), "number"), "item_id", how="inner")
-            .select("user_id", "user", "number", "weight")
-            .checkpoint()
-        )
-        rows = sparse_rows(numbered, F.col("number"), "user").checkpoint()
+        known = numbered(kept, count)
+        rows = sparse_rows(known, F.col("number"), "user").checkpoint()
         near = best_products(
             rows.withColumn("barred", F.array("key")),
             rows.select(F.col("key").alias("target"), F.col("key").alias("group"), "sources", "weights"),
@@ -87,10 +75,11 @@ class ItemKnn:
         columns = sparse_rows(near.withColumnRenamed("score", "weight"), F.col("key"), "target")
         columns = (
             columns.withColumnRenamed("key", "number")
-            .join(items.withColumnRenamed("id", "item_id"), "number", how="inner")
+            .join(known.select("item_id", "number").distinct(), "number", how="inner")
             .checkpoint()
         )
-        return FittedItemItem(numbered.drop("user"), columns, count, columns.count() * self.neighbours)
+        has = known.select("user_id", "number", "weight")
+        return FittedItemItem(has, columns, count, columns.count() * self.neighbours)
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from shoal.models.recommend.numbering import number
-from shoal.models.recommend.products import best_products, named, sparse_rows, with_barred, with_groups
+from shoal.models.recommend.grid import named, with_barred, with_groups
+from shoal.models.recommend.numbering import numbered
+from shoal.models.recommend.products import best_products, sparse_rows, strongest
 
 
 @dataclass(frozen=True)
 class FittedUserKnn:
     """What each user has; neighbours are looked for when lists are asked for, and only for those who want one."""
 
-    pairs: DataFrame  # user_id, user, number (of the item), weight, and is_telling: of use to find neighbours
+    pairs: DataFrame  # user_id, user, item_id, number, weight, and is_telling: of use to find neighbours
     items: DataFrame  # item_id and number
     pairs_count: int
     users_count: int
@@ -74,26 +75,12 @@ class UserKnn:
 
     def fit(self, pairs: DataFrame) -> FittedUserKnn | None:
         """Learn from ``user_id``, ``item_id`` and ``strength``; None without pairs."""
-        strongest = Window.partitionBy("user_id").orderBy(F.desc("strength"), "item_id")
-        kept = (
-            pairs.withColumn("place", F.row_number().over(strongest))
-            .where(F.col("place") <= self.max_history)
-            .select("user_id", "item_id", F.pow("strength", F.lit(self.power)).alias("weight"))
-            .checkpoint()
-        )
+        kept = strongest(pairs, self.max_history, self.power).checkpoint()
         count = kept.count()
         if not count:
             return None
-        users = number(kept.select(F.col("user_id").alias("id"))).select(
-            F.col("id").alias("user_id"), F.col("number").alias("user")
-        )
-        items = number(kept.select(F.col("item_id").alias("id"))).withColumnRenamed("id", "item_id")
         takers = kept.groupBy("item_id").agg((F.count(F.lit(1)) <= self.max_users).alias("is_telling"))
-        numbered = (
-            kept.join(users, "user_id", how="inner")
-            .join(items, "item_id", how="inner")
-            .join(takers, "item_id", how="inner")
-            .select("user_id", "user", "number", "weight", "is_telling")
-            .checkpoint()
-        )
-        return FittedUserKnn(numbered, items.checkpoint(), count, users.count(), self.neighbours, self.shrink)
+        known = numbered(kept, count).join(takers, "item_id", how="inner").checkpoint()
+        users = known.select("user").distinct().count()
+        return FittedUserKnn(known, known.select("item_id", "number").distinct(), count, users, self.neighbours,
+                             self.shrink)  # fmt: skip
