@@ -5,7 +5,7 @@ import random
 import pytest
 
 from shoal.frames import few_rows
-from shoal.models.recommend.numbering import number, numbered
+from shoal.models.recommend.numbering import number, number_pairs
 
 IDS = [
     "b", "a", "Z", "10", "9", "", " ", "z", "aa", "a\u0000",
@@ -61,6 +61,6 @@ def test_pairs_are_numbered_alike_in_one_task_and_over_the_cluster(spark, monkey
     places = {name: place for place, name in enumerate(sorted(names, key=str.encode))}
     expected = {(user, places[user], item, places[item], weight) for user, item, weight in pairs}
 
-    assert {tuple(row) for row in numbered(frame, len(pairs)).collect()} == expected
+    assert {tuple(row) for row in number_pairs(frame, len(pairs)).collect()} == expected
     monkeypatch.setattr("shoal.models.recommend.numbering.PAIRS_IN_ONE_TASK", 0)
-    assert {tuple(row) for row in numbered(frame, len(pairs)).collect()} == expected
+    assert {tuple(row) for row in number_pairs(frame, len(pairs)).collect()} == expected

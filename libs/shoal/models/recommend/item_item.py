@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from shoal.kernels.ease import columns_of_pairs
 from shoal.models.recommend.grid import named, with_barred, with_groups
-from shoal.models.recommend.numbering import numbered
+from shoal.models.recommend.numbering import number_pairs
 from shoal.models.recommend.products import best_products, sparse_rows, strongest
 
 
@@ -65,7 +65,7 @@ class ItemKnn:
         count = kept.count()
         if not count:
             return None
-        known = numbered(kept, count)
+        known = number_pairs(kept, count)
         rows = sparse_rows(known, F.col("number"), "user").checkpoint()
         near = best_products(
             rows.withColumn("barred", F.array("key")),

@@ -44,7 +44,7 @@ def number(ids: DataFrame) -> DataFrame:
     )
 
 
-def numbered(pairs: DataFrame, count: int) -> DataFrame:
+def number_pairs(pairs: DataFrame, count: int) -> DataFrame:
     """Pairs with the numbers of their users and items: one task where they fit into one, else :func:`number`.
 
     Args:

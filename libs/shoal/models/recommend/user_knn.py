@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from shoal.models.recommend.grid import named, with_barred, with_groups
-from shoal.models.recommend.numbering import numbered
+from shoal.models.recommend.numbering import number_pairs
 from shoal.models.recommend.products import best_products, sparse_rows, strongest
 
 
@@ -80,7 +80,7 @@ class UserKnn:
         if not count:
             return None
         takers = kept.groupBy("item_id").agg((F.count(F.lit(1)) <= self.max_users).alias("is_telling"))
-        known = numbered(kept, count).join(takers, "item_id", how="inner").checkpoint()
+        known = number_pairs(kept, count).join(takers, "item_id", how="inner").checkpoint()
         users = known.select("user").distinct().count()
         return FittedUserKnn(known, known.select("item_id", "number").distinct(), count, users, self.neighbours,
                              self.shrink)  # fmt: skip
