@@ -45,8 +45,8 @@ class FittedAls:
 
     def best(self, users: DataFrame, barred: DataFrame, items: DataFrame, n: int) -> DataFrame:
         """Each user's best items; see :class:`shoal.models.recommend.recommender.Fitted`."""
-        floats = self.model.users * self.model.rank, self.model.items * self.model.rank
-        return best_by_factors(self.user_factors, self.item_factors, floats, users, barred, items, n)
+        size = self.model.users, self.model.items, self.model.rank
+        return best_by_factors(self.user_factors, self.item_factors, size, users, barred, items, n)
 
 
 @dataclass(frozen=True)

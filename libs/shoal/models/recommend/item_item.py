@@ -21,7 +21,8 @@ class FittedItemItem:
     pairs: DataFrame  # user_id, number (of the item) and weight
     columns: DataFrame  # item_id, number, sources and weights: the items that speak for this one
     pairs_count: int
-    weights_count: int
+    items_count: int
+    weights_per_item: int
 
     def best(self, users: DataFrame, barred: DataFrame, items: DataFrame, n: int) -> DataFrame:
         """Each user's best items; see :class:`shoal.models.recommend.recommender.Fitted`.
@@ -33,10 +34,10 @@ class FittedItemItem:
         rows = sparse_rows(has, F.col("user_id"), "number")
         targets = with_groups(self.columns, items)
         best = best_products(
-            with_barred(rows, barred, self.columns.select("item_id", "number")), targets, n,
-            left_entries=self.pairs_count, right_entries=self.weights_count,
+            with_barred(rows, barred, self.columns.select("item_id", "number"), self.items_count), targets, n,
+            left_entries=self.pairs_count, right_entries=self.items_count * self.weights_per_item,
         )  # fmt: skip
-        return named(best, targets)
+        return named(best, targets, self.items_count)
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class ItemKnn:
             .checkpoint()
         )
         has = known.select("user_id", "number", "weight")
-        return FittedItemItem(has, columns, count, columns.count() * self.neighbours)
+        return FittedItemItem(has, columns, count, columns.count(), self.neighbours)
 
 
 @dataclass(frozen=True)
@@ -119,4 +120,5 @@ class Ease:
         numbered = kept.join(columns.select("item_id", "number"), "item_id", how="inner").select(
             "user_id", "number", F.col("strength").alias("weight")
         )
-        return FittedItemItem(numbered.checkpoint(), columns, count, columns.count() ** 2)
+        items = columns.count()
+        return FittedItemItem(numbered.checkpoint(), columns, count, items, items)

@@ -77,19 +77,21 @@ class FittedPopularity:
 
     scores: DataFrame  # item_id, number and score
     pairs_count: int
+    items_count: int
 
     def best(self, users: DataFrame, barred: DataFrame, items: DataFrame, n: int) -> DataFrame:
         """The same items for all, less what is barred; see :class:`shoal.models.recommend.recommender.Fitted`."""
         targets = with_groups(self.scores, items)
+        wanted = users.select(F.col("user_id").alias("key"))
         best = best_of_grid(
-            with_barred(users.select(F.col("user_id").alias("key")), barred, self.scores.select("item_id", "number")),
+            with_barred(wanted, barred, self.scores.select("item_id", "number"), self.items_count),
             targets.select("target", "group", "score"),
             partial(first_of_all, n=n),
             n,
             down=2 + self.pairs_count // _PAIRS_PER_BLOCK,
             across=1,
         )
-        return named(best, targets)
+        return named(best, targets, self.items_count)
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,6 @@ class Popularity:
             .withColumn("number", F.monotonically_increasing_id().cast("int"))
             .checkpoint()
         )
-        found = scores.agg(F.sum("pairs").alias("pairs")).first()
-        count = None if found is None else found["pairs"]
-        return None if count is None else FittedPopularity(scores.drop("pairs"), count)
+        size = scores.agg(F.sum("pairs").alias("pairs"), F.count(F.lit(1)).alias("items")).first()
+        assert size is not None, "an aggregate has one row"
+        return FittedPopularity(scores.drop("pairs"), size["pairs"], size["items"]) if size["items"] else None

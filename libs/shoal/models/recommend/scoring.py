@@ -15,7 +15,7 @@ _ITEM_FLOATS = 16_000_000  # per block: 500,000 items at rank 32, some 200 MB in
 def best_by_factors(
     user_factors: DataFrame,
     item_factors: DataFrame,
-    model_floats: tuple[int, int],
+    size: tuple[int, int, int],
     users: DataFrame,
     barred: DataFrame,
     items: DataFrame,
@@ -26,7 +26,7 @@ def best_by_factors(
     Args:
         user_factors: ``id``, ``number`` and ``factor``.
         item_factors: the same of items.
-        model_floats: how many numbers the factors of users and items are, about; blocks are made by them.
+        size: users and items of the model, and the length of their factors; blocks are made by it.
         users, barred, items, n: as for :meth:`shoal.models.recommend.recommender.Fitted.best`.
 
     Returns:
@@ -38,13 +38,13 @@ def best_by_factors(
         users.select(F.col("user_id").alias("key")), "key", how="left_semi"
     )
     targets = with_groups(numbered, items)
-    of_users, of_items = model_floats
+    users_count, items_count, rank = size
     best = best_of_grid(
-        with_barred(known, barred, numbered.select("item_id", "number")),
+        with_barred(known, barred, numbered.select("item_id", "number"), items_count),
         targets.select("target", "group", "factor"),
         partial(best_inner_products, n=n),
         n,
-        down=2 + of_users // _USER_FLOATS,
-        across=1 + of_items // _ITEM_FLOATS,
+        down=2 + users_count * rank // _USER_FLOATS,
+        across=1 + items_count * rank // _ITEM_FLOATS,
     )
-    return named(best, targets)
+    return named(best, targets, items_count)

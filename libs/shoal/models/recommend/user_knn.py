@@ -20,6 +20,7 @@ class FittedUserKnn:
     items: DataFrame  # item_id and number
     pairs_count: int
     users_count: int
+    items_count: int
     neighbours: int
     shrink: float
 
@@ -43,13 +44,13 @@ class FittedUserKnn:
         takers = sparse_rows(self.pairs, F.col("number"), "user").withColumnRenamed("key", "number")
         targets = with_groups(self.items, items)
         best = best_products(
-            with_barred(rows, barred, self.items),
+            with_barred(rows, barred, self.items, self.items_count),
             takers.withColumnRenamed("number", "target").join(targets, "target", how="inner"),
             n,
             left_entries=self.users_count * self.neighbours,
             right_entries=self.pairs_count,
         )
-        return named(best, targets)
+        return named(best, targets, self.items_count)
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class UserKnn:
             return None
         takers = kept.groupBy("item_id").agg((F.count(F.lit(1)) <= self.max_users).alias("is_telling"))
         known = number_pairs(kept, count).join(takers, "item_id", how="inner").checkpoint()
-        users = known.select("user").distinct().count()
-        return FittedUserKnn(known, known.select("item_id", "number").distinct(), count, users, self.neighbours,
-                             self.shrink)  # fmt: skip
+        size = known.agg(F.max("user"), F.max("number")).first()
+        assert size is not None, "an aggregate has one row"
+        items = known.select("item_id", "number").distinct()
+        return FittedUserKnn(known, items, count, size[0] + 1, size[1] + 1, self.neighbours, self.shrink)
