@@ -6,11 +6,12 @@ from pyspark.sql import functions as F
 from shoal.frames import few_rows
 from shoal.models.recommend.als import FittedAls
 from shoal.models.recommend.popularity import one_row_per_item
-from shoal.models.recommend.scoring import ALS, best_by_als
 from shoal.params import RecommendParams
 
 __all__ = ["ALS", "POPULARITY", "recommend"]
 
+ALS = "als"  # source of rows
+SAME_TASTE = "chosen by people with the same taste"
 POPULARITY = "popularity"  # source of rows that fill a list, and of lists without a model
 
 
@@ -51,14 +52,15 @@ def recommend(
     if fitted is None:
         none = wanted.withColumn("found", F.lit(0))
         return _filled(none, None, popular, barred, items, params.top_n)
-    learned = best_by_als(fitted, wanted, barred, items, params.top_n).checkpoint()
+    learned = fitted.best(wanted, barred, items, params.top_n).checkpoint()
     counts = learned.groupBy("user_id").agg(F.count(F.lit(1)).cast("int").alias("found"))
     short = (
         wanted.join(counts, "user_id", how="left")
         .select("user_id", F.coalesce("found", F.lit(0)).alias("found"))
         .where(F.col("found") < params.top_n)
     )
-    return learned.drop("item_group_id").unionByName(_filled(short, learned, popular, barred, items, params.top_n))
+    by_als = learned.withColumns({"source": F.lit(ALS), "reason": F.lit(SAME_TASTE)}).drop("item_group_id")
+    return by_als.unionByName(_filled(short, learned, popular, barred, items, params.top_n))
 
 
 def _filled(
