@@ -92,6 +92,9 @@ def _recommended(
 
 def _stored(lake: Lake, config: Config, run: Run, entry: str, fitted: FittedAls, judged: Judgement) -> str:
     """Store the model of today, and say what is to be known of it; returns its id."""
+    if fitted.model.engine != config.recommend[entry].engine:
+        run.note(f"{STAGE}.{entry}: {fitted.model.interactions:,} pairs are more than one task takes: "
+                 f"{fitted.model.engine} has fitted them")  # fmt: skip
     if judged.untested:
         run.stand_in(f"{STAGE}.{entry}: {judged.untested}", "it is used as it is", config.strict)
     if judged.undecided:
