@@ -1,7 +1,7 @@
 """The kept figures of all stages as ``docs/benchmarks.md``."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -18,14 +18,13 @@ Shoal loses is shown as what it wins.
 """
 
 
-def keep(file: Path, stage: str, limits: Mapping[str, str], done: Sequence[Done]) -> None:
-    """Write the figures of a stage down."""
+def keep(file: Path, stage: str, limits: Mapping[str, str], done: Done) -> None:
+    """Write the figures of a contest down, in place of those of an earlier run of it."""
     file.parent.mkdir(exist_ok=True)
-    content = {
-        "stage": stage, "date": datetime.now(UTC).date().isoformat(), "machine": dict(limits),
-        "contests": [_contest(one) for one in done],
-    }  # fmt: skip
-    file.write_text(json.dumps(content, indent=1) + "\n")
+    kept = json.loads(file.read_text())["contests"] if file.exists() else []
+    measured = {"date": datetime.now(UTC).date().isoformat(), "machine": dict(limits)}
+    contests = {one["name"]: one for one in kept} | {done.contest.name: measured | _contest(done)}
+    file.write_text(json.dumps({"stage": stage, "contests": [*contests.values()]}, indent=1) + "\n")
 
 
 def _contest(done: Done) -> dict[str, Any]:
@@ -45,8 +44,6 @@ def written(folder: Path) -> str:
     for file in sorted(folder.glob("*.json")):
         stage = json.loads(file.read_text())
         parts.append(f"\n## {stage['stage']}\n")
-        machine = "; ".join(f"{name} {value}" for name, value in stage["machine"].items())
-        parts.append(f"\nMeasured on {stage['date']}: {machine}.\n")
         parts += [_section(contest) for contest in stage["contests"]]
     return "".join(parts)
 
@@ -66,4 +63,6 @@ def _section(contest: Mapping[str, Any]) -> str:
         figures = f"{seconds} | {process:.1f} | {contest['rows'] / middle:,.0f} | {peak:,}"
         lines.append(f"| {one['name']} | {one['settings']} | {len(spans)} | {figures} |")
     lines += [f"\nTarget: {contest['target']} {contest['verdict']}" if contest["target"] else f"\n{contest['verdict']}"]
+    machine = "; ".join(f"{name} {value}" for name, value in contest["machine"].items())
+    lines += [f"\nMeasured on {contest['date']}: {machine}."]
     return "\n".join(lines) + "\n"
