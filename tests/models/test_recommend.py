@@ -189,6 +189,17 @@ class TestFit:
         for key, factor in factors_of(fitted).items():
             np.testing.assert_allclose(theirs[key], factor, atol=1e-6)
 
+    def test_the_engine_is_that_of_the_settings(self, board, fitted):
+        native = fit(board, params(engine="native"))
+
+        assert native is not None
+        assert (fitted.model.engine, native.model.engine) == ("mllib", "native")
+        ours, theirs = factors_of(native), factors_of(fitted)
+        assert ours.keys() == theirs.keys()
+        for user, item in (("u00", "i00"), ("u00", "i01"), ("u07", "i11")):  # one taste, two, one
+            wanted, found = (f["user", user] @ f["item", item] for f in (theirs, ours))
+            assert found == pytest.approx(wanted, abs=0.05)
+
     def test_too_few_pairs_give_no_model(self, board):
         assert fit(board, params(min_interactions=181)) is None
         assert fit(board.limit(0), PARAMS) is None
