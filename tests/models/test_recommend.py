@@ -189,6 +189,17 @@ class TestFit:
         for key, factor in factors_of(fitted).items():
             np.testing.assert_allclose(theirs[key], factor, atol=1e-6)
 
+    def test_the_engine_is_that_of_the_settings(self, board, fitted):
+        native = fit(board, params(engine="native"))
+
+        assert native is not None
+        assert (fitted.model.engine, native.model.engine) == ("mllib", "native")
+        for factors in (factors_of(native), factors_of(fitted)):
+            users, items = ([factors[side, f"{side[0]}{n:02}"] for n in range(20)] for side in ("user", "item"))
+            products = np.array(users) @ np.array(items).T
+            same = np.add.outer(range(20), range(20)) % 2 == 0
+            assert products[same].min() > 0.7 > 0.2 > abs(products[~same]).max()
+
     def test_too_few_pairs_give_no_model(self, board):
         assert fit(board, params(min_interactions=181)) is None
         assert fit(board.limit(0), PARAMS) is None
