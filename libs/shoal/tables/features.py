@@ -1,8 +1,6 @@
 """What the shop knows about each user: mergeable day tiles, and windows over them."""
 
 from pyspark.sql.types import (
-    ArrayType,
-    BooleanType,
     DateType,
     DoubleType,
     IntegerType,
@@ -13,6 +11,7 @@ from pyspark.sql.types import (
 
 from shoal.tables.columns import AS_OF, RUN, USER
 from shoal.tables.table import Column, Table, text
+from shoal.tables.user_features import FEATURES
 from shoal.tables.vocabulary import ITEM_MEASURES, LIMIT_SCOPES, MONEY_SUM, USER_MEASURES
 
 _VISITOR = text(
@@ -31,11 +30,6 @@ def _count(name: str, doc: str) -> Column:
 
 def _money(name: str, doc: str) -> Column:
     return Column(name, MONEY_SUM, doc + "; null where none of them has a price", low=0)
-
-
-def _spend(days: int) -> Column:
-    doc = f"purchase lines in the {days} days before as_of, shop's currency; null where spend is"
-    return Column(f"spend_{days}d", MONEY_SUM, doc, low=0)
 
 
 _DAY_COUNTS = (
@@ -132,66 +126,14 @@ VISITOR_ITEM_DAYS = _item_days(
 )
 
 
-def _window_counts() -> tuple[Column, ...]:
-    kinds = {
-        "searches": "searches",
-        "views": "views and clicks",
-        "favourites": "items marked as favourite",
-        "carts": "items put into the cart",
-        "orders": "orders",
-        "purchases": "purchase lines of goods",
-        "returns": "return lines of goods",
-        "active_days": "days with an event",
-    }
-    return tuple(
-        _count(f"{kind}_{days}d", f"{doc} in the {days} days before as_of")
-        for kind, doc in kinds.items()
-        for days in WINDOWS
-    )
-
-
-WINDOWS = (7, 30, 90, 365)  # days; a week, a month, a season, a year
-
 USER_FEATURES = Table(
     name="features.users",
     doc="One row per run and user who acted before as_of.",
     key=("run_id", "user_id"),
     partition_by=("run_id",),
-    columns=(
-        RUN,
-        text("user_id", "the shop's own id of the account", required=True, personal=True),
-        AS_OF,
-        Column("recency_days", IntegerType(), "days from the last order to as_of; null if never bought", low=1),
-        Column("recency_event_days", IntegerType(), "days from the last event to as_of", required=True, low=1),
-        Column("tenure_days", IntegerType(), "days from the first event to as_of", required=True, low=1),
-        _count("frequency", "distinct orders, all line kinds"),
-        _money("spend", "all purchase lines, shop's currency"),
-        _money("returned", "all return lines, shop's currency"),
-        Column("net_spend", MONEY_SUM, "spend less returned, shop's currency; may be negative"),
-        Column("order_value", DoubleType(), "mean spend per order, shop's currency; null if never bought", low=0),
-        Column("basket_size", DoubleType(), "mean purchase lines of goods per order; null if never bought", low=0),
-        _count("distinct_items", "different goods ever bought"),
-        _count("distinct_items_viewed", "different goods ever looked at, put into the cart or bought"),
-        _count("active_days", "days with an event"),
-        Column("return_rate", DoubleType(),
-               "returned pieces of goods per piece bought, at most 1; null if no piece was counted",
-               low=0, high=1),
-        Column("gap_days", DoubleType(), "mean days between days with an order; null before the second", low=0),
-        *_window_counts(),
-        *(_spend(days) for days in WINDOWS),
-        Column("is_buyer", BooleanType(), "bought at least once before as_of", required=True),
-        Column("last_order_at", TimestampType(), "time of the last order, UTC; null if never bought"),
-        Column("is_suspect", BooleanType(),
-               "behaves as no human does: models do not learn from such users, and they are in no segment and no list",
-               required=True),
-        Column("suspect_reasons", ArrayType(StringType()),
-               "measures of features.limits beyond whose limit the user lies; empty unless is_suspect", required=True),
-        _count("extreme_purchases",
-               "items and days, of whatever year, of which the pieces bought, or the price, lie beyond the limits that "
-               "features.limits has learned from its last features.limits.days"),
-    ),
+    columns=(RUN, USER, AS_OF, *(feature.column for feature in FEATURES.values() if feature.is_shown)),
     writer="build_features",
-)  # fmt: skip
+)
 
 LIMITS = Table(
     name="features.limits",
