@@ -7,7 +7,7 @@ features.users
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from shoal import batches, ordinary, people, releases, runs, tiling
+from shoal import batches, ordinary, own_features, people, releases, runs, tiling
 from shoal.cli import run_job
 from shoal.config import Config, settings_hash
 from shoal.errors import ConfigError
@@ -57,7 +57,15 @@ def build_features(lake: Lake, config: Config, run: Run) -> None:
     limits = ordinary.learn(lake, run, config.features, days, item_days, counted(users, told, as_of=run.day))
     items = catalogue_at(lake.read(ITEMS, run.versions_read[ITEMS.name]), run.day)
     features = user_features(
-        days, item_days, users, as_of=run.day, run_id=run.key, items=items, user_changes=told, limits=limits
+        days,
+        item_days,
+        users,
+        as_of=run.day,
+        run_id=run.key,
+        items=items,
+        user_changes=told,
+        limits=limits,
+        own=own_features.features_of(config),
     )
     lake.replace(USER_FEATURES, features, where=run.slice, once=run.key)
     run.versions_read |= {table.name: lake.written[table.name] for table in (LIMITS, USER_FEATURES)}

@@ -1,7 +1,7 @@
 """Every feature of a user by DuckDB, from the events themselves: no tile, no shared code, each from its definition.
 
-``oracle(con, as_of)`` reads the views ``events`` (rows of silver.events) and ``items`` (one row per item: item_id,
-category, brand).
+``oracle(con, as_of, zone)`` reads the views ``events`` (rows of silver.events), ``items`` (one row per item: item_id,
+category, brand) and ``said`` (what users allowed: user_id, moment, day, name, given).
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,13 +11,20 @@ from typing import Any
 
 import duckdb
 
+from shoal.tables import EVENTS, ITEMS, USER_FEATURES
+from shoal.tables.user_features import FEATURES
+from shoal.transforms.catalogue import catalogue_at
+
+# What there is is asked of the declarations, what it is of nothing but the events.
+SHOWN = [feature.name for feature in FEATURES.values() if feature.is_shown and feature.over != "limits"]
 WINDOWS = (1, 7, 30, 90, 365)
 SINCE = {"": "true", **{f"_{days}d": f"day >= as_of - {days}" for days in WINDOWS}}
-CIRCLES = {"typical_weekday": 7.0, "order_season_day": 366.0}
+CIRCLES = {"typical_weekday": 7.0, "typical_hour": 24.0, "order_season_day": 366.0}
 
 _VIEWS = """
 CREATE OR REPLACE TEMP VIEW acts AS
-SELECT e.*, e.event_date AS day, DATE '{as_of}' AS as_of, event_type = 'purchase' AS bought,
+SELECT e.*, e.event_date AS day, timezone('{zone}', event_time) AS local,
+       DATE '{as_of}' AS as_of, event_type = 'purchase' AS bought,
        event_type = 'return' AS gave_back, coalesce(line_kind, 'goods') = 'goods' AS goods,
        event_type IN ('view', 'click') AS viewed, event_type IN ('view', 'click', 'cart') AS looked
 FROM events e WHERE user_id IS NOT NULL AND NOT is_deleted AND event_date < DATE '{as_of}';
@@ -43,6 +50,14 @@ CREATE OR REPLACE TEMP VIEW goods_acts AS
 SELECT a.*, i.category AS of_category, i.brand AS of_brand FROM acts a LEFT JOIN items i USING (item_id)
 WHERE item_id IS NOT NULL AND goods;
 
+CREATE OR REPLACE TEMP VIEW timed AS
+SELECT user_id, date_diff('second', date_trunc('day', local), local) / 86400 AS turn FROM acts
+WHERE (looked OR bought OR event_type IN ('search', 'favourite')) AND local <> date_trunc('day', local);
+
+CREATE OR REPLACE TEMP VIEW rated AS
+SELECT g.user_id, g.rating, avg(rating) OVER (PARTITION BY item_id) AS usual FROM goods_acts g
+WHERE event_type = 'review' AND rating IS NOT NULL;
+
 CREATE OR REPLACE TEMP VIEW shop_prices AS
 SELECT item_id, sum(amount_base)::DOUBLE / sum(coalesce(quantity, 1)) AS price
 FROM goods_acts WHERE bought AND amount_base IS NOT NULL GROUP BY 1;
@@ -59,6 +74,8 @@ def _acts() -> dict[str, str]:
         "recency_favourite_days": "any_value(as_of) - max(day) FILTER (event_type = 'favourite')",
         "recency_cart_days": "any_value(as_of) - max(day) FILTER (event_type = 'cart')",
         "recency_return_days": "any_value(as_of) - max(day) FILTER (gave_back AND goods)",
+        "recency_contact_days": "any_value(as_of) - max(day) FILTER (event_type = 'campaign')",
+        "discounted_line_share": "avg((coalesce(discount_amount, 0) > 0)::INT) FILTER (bought AND goods)",
         "_first_day": "min(day)",
         "returned_pieces": "coalesce(sum(quantity) FILTER (gave_back AND goods), 0)",
         "weekend_share": "count_if(isodow(day) >= 6) / count(*)",
@@ -70,6 +87,8 @@ def _acts() -> dict[str, str]:
             f"searches{suffix}": f"count_if({inside} AND event_type = 'search')",
             f"views{suffix}": f"count_if({inside} AND viewed)",
             f"favourites{suffix}": f"count_if({inside} AND event_type = 'favourite')",
+            f"reviews{suffix}": f"count_if({inside} AND event_type = 'review')",
+            f"contacts{suffix}": f"count_if({inside} AND event_type = 'campaign')",
             f"carts{suffix}": f"count_if({inside} AND event_type = 'cart')",
             f"purchases{suffix}": f"count_if({inside} AND bought AND goods)",
             f"pieces{suffix}": f"coalesce(sum(quantity) FILTER ({inside} AND bought AND goods), 0)",
@@ -181,6 +200,22 @@ def _of_likings(facet: str) -> str:
         FROM mine JOIN everyones USING (name)"""
 
 
+def _of_contexts(facet: str) -> str:
+    return f"""
+        SELECT user_id, {facet} AS name, count(*) AS many, sum(count(*)) OVER (PARTITION BY user_id) AS whole,
+               row_number() OVER (PARTITION BY user_id ORDER BY count(*) DESC, {facet}) AS place,
+               row_number() OVER (PARTITION BY user_id ORDER BY max(event_time) DESC, {facet} DESC) AS lately
+        FROM acts WHERE {facet} IS NOT NULL GROUP BY user_id, {facet}"""
+
+
+def _met_by(facet: str) -> dict[str, str]:
+    return {
+        f"main_{facet}": "any_value(name) FILTER (place = 1)",
+        f"main_{facet}_share": "any_value(many / whole) FILTER (place = 1)",
+        f"last_{facet}": "any_value(name) FILTER (lately = 1)",
+    }
+
+
 def _of_looks(facet: str) -> str:
     name = f"of_{facet}"
     return f"""SELECT user_id, {name} AS name, row_number() OVER (PARTITION BY user_id ORDER BY count(*) DESC, {name})
@@ -221,9 +256,10 @@ def _made_of_others() -> dict[str, str]:
 _ZERO = {"frequency", *(f"orders_{days}d" for days in WINDOWS), *_goods()}  # of whom there is nothing
 
 
-def oracle(con: duckdb.DuckDBPyConnection, as_of: date) -> dict[str, dict[str, Any]]:
+def oracle(con: duckdb.DuckDBPyConnection, as_of: date, zone: str) -> dict[str, dict[str, Any]]:
     """Every feature of every user who acted before ``as_of``, by user."""
-    con.execute(_VIEWS.format(as_of=as_of))
+    con.execute(_VIEWS.format(as_of=as_of, zone=zone))
+    allowed = "arg_max(given, moment) FILTER (name = '{}')"
     whole = "(SELECT sum(amount_base)::DOUBLE / sum(coalesce(quantity, 1)) FROM goods_acts " \
             "WHERE bought AND amount_base IS NOT NULL)"  # fmt: skip
     parts = {
@@ -232,6 +268,13 @@ def oracle(con: duckdb.DuckDBPyConnection, as_of: date) -> dict[str, dict[str, A
         "order_days": _order_days(),
         "valued": _values(),
         "goods_acts": _goods(),
+        "timed": _direction("typical_hour", "hour_concentration", "turn", 24),
+        "rated": {"mean_rating": "avg(rating)", "rating_against_items": "avg(rating - usual)"},
+        f"(SELECT * FROM said WHERE day < DATE '{as_of}')": {
+            "marketing_consent": allowed.format("marketing"),
+            "email_consent": f"coalesce({allowed.format('marketing/email')}, {allowed.format('marketing')})",
+        },
+        **{f"({_of_contexts(facet)})": _met_by(facet) for facet in ("channel", "region", "device")},
         f"(SELECT g.*, price, {whole} AS shop_price FROM goods_acts g JOIN shop_prices USING (item_id) "
         "WHERE bought AND amount_base IS NOT NULL)": _prices(),
         **{f"({_of_likings(facet)})": _liked(facet) for facet in ("category", "brand")},
@@ -257,6 +300,16 @@ def oracle(con: duckdb.DuckDBPyConnection, as_of: date) -> dict[str, dict[str, A
     by_user = {row[0]: dict(zip(found.columns, row, strict=True)) for row in rows}
     assert len(by_user) == len(rows), "a user has two rows"
     return by_user
+
+
+def of_a_lake(shelf: Any, as_of: date, zone: str) -> list[str]:
+    """Where the features of the only run in a lake are not what the events in it say; without a user feed."""
+    con = duckdb.connect()
+    con.register("events", shelf.read(EVENTS).toArrow())
+    con.register("items", catalogue_at(shelf.read(ITEMS), as_of).select("item_id", "category", "brand").toArrow())
+    con.register("features", shelf.read(USER_FEATURES).toArrow())
+    con.execute("CREATE TABLE said (user_id TEXT, moment TIMESTAMP, day DATE, name TEXT, given BOOLEAN)")
+    return differences(features_in(con, "features"), oracle(con, as_of, zone), SHOWN)
 
 
 def features_in(con: duckdb.DuckDBPyConnection, table: str) -> dict[str, dict[str, Any]]:

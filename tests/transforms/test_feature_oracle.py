@@ -9,11 +9,10 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
-from feature_oracle import differences, features_in, oracle
+from feature_oracle import SHOWN, differences, features_in, oracle
 
 from shoal.frames import persisted, rows_of
-from shoal.tables import EVENTS, ITEMS
-from shoal.tables.user_features import FEATURES
+from shoal.tables import EVENTS, ITEMS, USER_CHANGES
 from shoal.transforms import derived, tiles
 from shoal.transforms.catalogue import catalogue_at
 from shoal.transforms.user_features import user_features
@@ -22,9 +21,24 @@ Row = dict[str, Any]
 
 AS_OF = date(2024, 4, 20)
 USERS = [f"u{n:02}" for n in range(24)]
-SHOWN = [feature.name for feature in FEATURES.values() if feature.is_shown and feature.over != "limits"]
 # Clocks go forward on 31 March 2024 in London, back on 7 April in Auckland: days of 23 and of 25 hours.
 ZONES = ["Europe/London", "Pacific/Auckland"]
+
+
+# What users said of letters: the last word before ``AS_OF`` counts, by channel and else as such.
+SAID = [
+    ("u00", datetime(2024, 1, 1, 9, tzinfo=UTC), {"marketing": True}),
+    ("u00", datetime(2024, 2, 1, 9, tzinfo=UTC), {"marketing": False}),
+    ("u01", datetime(2024, 1, 1, 9, tzinfo=UTC), {"marketing": True, "marketing/email": False}),
+    ("u02", datetime(2024, 4, 20, 9, tzinfo=UTC), {"marketing": True}),
+    ("u03", datetime(2024, 4, 1, 9, tzinfo=UTC), {"profiling": True, "marketing/email": True}),
+]
+
+
+def change(said: tuple[str, datetime, dict[str, bool]]) -> Row:
+    user, moment, names = said
+    return {"change_id": f"{user} {moment}", "user_id": user, "changed_at": moment, "changed_date": moment.date(),
+            "delivered_at": moment, "content_hash": "h", "consents": names}  # fmt: skip
 
 
 def events_of(zone: str, seed: int, many: int = 2500) -> list[Row]:
@@ -49,8 +63,9 @@ def events_of(zone: str, seed: int, many: int = 2500) -> list[Row]:
             "event_date": time.astimezone(local).date(), "is_deleted": rng.random() < 0.05,
             "item_id": None if kind in ("search", "campaign") else f"i{rng.randrange(30):02}",
             "visitor_id": rng.choice([None, "till", f"phone of {user}"]),
-            "channel": rng.choice([None, "web", "app", "app"]), "device": rng.choice([None, "phone"]),
+            "channel": rng.choice([None, "web", "app", "store"]), "device": rng.choice([None, "phone", "laptop"]),
             "region": rng.choice(["DE", "FR"]),
+            "rating": rng.choice([None, 1.0, 3.0, 4.5, 5.0]) if kind == "review" else None,
         }  # fmt: skip
         if kind in ("purchase", "return"):
             price = rng.choice([None, "0.001", "2.50", "19.99", "0"])
@@ -70,7 +85,7 @@ def events_of(zone: str, seed: int, many: int = 2500) -> list[Row]:
     done = {"event_time": last, "event_date": last.astimezone(local).date(), "user_id": USERS[1], "is_deleted": False}
     rows += [
         {**done, "event_id": f"last {kind}", "event_type": kind, "item_id": None if kind == "search" else "i01"}
-        for kind in ("search", "favourite", "cart", "return")
+        for kind in ("search", "favourite", "cart", "return", "review", "campaign")
     ]
     return rows
 
@@ -90,12 +105,13 @@ def computed(frame, catalogue):
     """``computed(rows)``: features of events; their tiles are put together once."""
     with ExitStack() as stack:
 
-        def build(rows, partitions=1, **more):
+        def build(rows, partitions=1, zone=ZONES[0], **more):
             events = frame(EVENTS, *rows).repartition(partitions)
-            days = tiles.user_days(events, derived.orders(events), buckets=4)
+            days = tiles.user_days(events, derived.orders(events), buckets=4, zone=zone)
             made = [days, tiles.user_item_days(events, buckets=4), derived.users(events)]
             kept = [stack.enter_context(persisted(each)) for each in made]
-            return user_features(*kept, as_of=AS_OF, run_id="r", items=catalogue_at(catalogue, AS_OF), **more)
+            items, told = catalogue_at(catalogue, AS_OF), frame(USER_CHANGES, *map(change, SAID))
+            return user_features(*kept, as_of=AS_OF, run_id="r", items=items, user_changes=told, **more)
 
         yield build
 
@@ -106,11 +122,16 @@ def test_every_feature_is_what_another_engine_finds(frame, computed, catalogue, 
     con = duckdb.connect()
     con.register("events", frame(EVENTS, *rows).toArrow())
     con.register("items", catalogue.toArrow())
-    con.register("features", computed(rows).toArrow())
-    found, wanted = features_in(con, "features"), oracle(con, AS_OF)
+    con.register("features", computed(rows, zone=zone).toArrow())
+    con.execute("CREATE TABLE said (user_id TEXT, moment TIMESTAMP, day DATE, name TEXT, given BOOLEAN)")
+    con.executemany("INSERT INTO said VALUES (?, ?, ?, ?, ?)", [
+        (user, moment, moment.date(), name, given) for user, moment, names in SAID for name, given in names.items()
+    ])  # fmt: skip
+    found, wanted = features_in(con, "features"), oracle(con, AS_OF, zone)
 
     assert {*found} == {*wanted} == {*USERS}
-    assert differences(found, wanted, SHOWN) == []
+    off = differences(found, wanted, SHOWN)
+    assert off == [], off[:9]
     said = {name for name in SHOWN if len({str(row[name]) for row in found.values()}) > 1}
     assert {*SHOWN} - said == set(), "a feature that is the same for everybody was not put to the test"
 

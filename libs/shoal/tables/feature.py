@@ -11,11 +11,12 @@ from shoal.errors import SchemaError
 from shoal.tables.table import Column
 from shoal.tables.vocabulary import MONEY_SUM
 
-Relation = Literal["days", "orders", "facets", "consents", "limits", "user"]
+Relation = Literal["days", "orders", "facets", "contexts", "consents", "limits", "user"]
 RELATIONS: dict[Relation, str] = {
     "days": "the user's rows of features.user_days",
     "orders": "the user's rows of features.user_days with an order",
-    "facets": "one row per facet (item, category, brand, channel, region, device) and name of it that the user met",
+    "facets": "one row per item, category and brand that the user met, from features.user_item_days and silver.items",
+    "contexts": "one row per channel, region and device of the user's events, from features.user_days",
     "consents": "what the user was last known to allow, from silver.user_changes",
     "limits": "the user's days and purchases beside features.limits",
     "user": "the user's other features",

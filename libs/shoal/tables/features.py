@@ -1,18 +1,35 @@
 """What the shop knows about each user: mergeable day tiles, and windows over them."""
 
 from pyspark.sql.types import (
+    ArrayType,
     DateType,
     DoubleType,
     IntegerType,
     LongType,
+    MapType,
     StringType,
+    StructField,
+    StructType,
     TimestampType,
 )
 
 from shoal.tables.columns import AS_OF, RUN, USER
 from shoal.tables.table import Column, Table, text
 from shoal.tables.user_features import FEATURES
-from shoal.tables.vocabulary import ITEM_MEASURES, LIMIT_SCOPES, MONEY_SUM, USER_MEASURES
+from shoal.tables.vocabulary import ARROWS, ITEM_MEASURES, LIMIT_SCOPES, MONEY_SUM, USER_MEASURES
+
+_EARLIER = "in days that were put together before this was counted"
+CONTEXTS = ArrayType(
+    StructType(
+        [
+            StructField("channel", StringType()),
+            StructField("region", StringType()),
+            StructField("device", StringType()),
+            StructField("events", LongType()),
+            StructField("last_at", TimestampType()),
+        ]
+    )
+)
 
 _VISITOR = text(
     "visitor_id", "id of a person that is no account: device, cookie, loyalty card", required=True, personal=True
@@ -43,6 +60,11 @@ _DAY_COUNTS = (
 )
 
 
+def _later(name: str, doc: str) -> Column:
+    """A count that tiles did not always have."""
+    return Column(name, LongType(), f"{doc}; null {_EARLIER}", low=0)
+
+
 def _days(name: str, who: Column, doc: str) -> Table:
     return Table(
         name=name,
@@ -69,8 +91,24 @@ def _days(name: str, who: Column, doc: str) -> Table:
                 "look_hours",
                 IntegerType(),
                 "hours of the day, UTC, with a view, click, search, favourite or cart: a bit each, the lowest is "
-                "midnight; null without any, and in days that were put together before this was counted",
+                f"midnight; null without any, and {_EARLIER}",
                 low=0,
+            ),
+            _later("discounted_lines", "purchase lines of goods with a discount"),
+            _later("reviews", "reviews"),
+            _later("contacts", "campaign events: messages sent to the user, opened or clicked"),
+            _later(
+                "timed_acts",
+                "views, clicks, searches, favourites, carts and purchase lines, without those at "
+                "midnight sharp, which is what feeds say that know the day only",
+            ),
+            Column("hour_x", ARROWS, f"sum of the cosines of their local times, a day being a circle; null {_EARLIER}"),
+            Column("hour_y", ARROWS, f"sum of the sines of their local times; null {_EARLIER}"),
+            Column(
+                "contexts",
+                CONTEXTS,
+                "channels, regions and devices that events name, each combination with its events and the time of "
+                f"the last, UTC; null where none does, and {_EARLIER}",
             ),
         ),
         writer="build_features",
@@ -96,7 +134,14 @@ def _item_days(name: str, who: Column, doc: str) -> Table:
                 "priced_pieces",
                 LongType(),
                 "pieces of the purchase lines that have a price, of which gross is the sum; a line without a count is "
-                "one; null where none has a price, and in days that were put together before this was counted",
+                f"one; null where none has a price, and {_EARLIER}",
+                low=0,
+            ),
+            _later("ratings", "reviews with a rating"),
+            Column(
+                "rating_sum",
+                MONEY_SUM,
+                f"their ratings, stars; null without one, and {_EARLIER}",
                 low=0,
             ),
         ),
@@ -131,7 +176,18 @@ USER_FEATURES = Table(
     doc="One row per run and user who acted before as_of.",
     key=("run_id", "user_id"),
     partition_by=("run_id",),
-    columns=(RUN, USER, AS_OF, *(feature.column for feature in FEATURES.values() if feature.is_shown)),
+    columns=(
+        RUN,
+        USER,
+        AS_OF,
+        *(feature.column for feature in FEATURES.values() if feature.is_shown),
+        Column(
+            "own",
+            MapType(StringType(), DoubleType()),
+            "features of the shop's own by name, as features.own of its settings declares them; a value is null where "
+            "its feature is, and the map in rows of before there were any",
+        ),
+    ),
     writer="build_features",
 )
 

@@ -4,7 +4,7 @@ Each feature is what its declaration in ``tables/user_features`` says. Features 
 aggregation, whatever their windows; those that are made of others follow in order of depth.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 
 from pyspark.sql import Column, DataFrame
@@ -14,8 +14,8 @@ from shoal.tables import USER_FEATURES
 from shoal.tables.feature import Feature, Features
 from shoal.tables.user_features import FEATURES
 from shoal.transforms import outliers, suspects
-from shoal.transforms.accounts import counted
-from shoal.transforms.facets import facets
+from shoal.transforms.accounts import consents_at, counted
+from shoal.transforms.facets import contexts, facets
 from shoal.transforms.limits import Limits, recent
 
 _EXTREME = "extreme_purchases"
@@ -34,6 +34,7 @@ def user_features(
     user_changes: DataFrame | None = None,
     limits: Limits | None = None,
     only: Collection[str] | None = None,
+    own: Sequence[Feature] = (),
 ) -> DataFrame:
     """Summarise each user's tiles before ``as_of``.
 
@@ -50,11 +51,13 @@ def user_features(
         user_changes: rows of ``silver.user_changes``; None in a shop without a user feed.
         limits: beyond which users are suspect and purchases extreme; None: nobody is, and nothing.
         only: names of the features that are wanted; what others need is not computed.
+        own: features of the shop's own; all of them are wanted.
 
     Returns:
         Rows of ``features.users``, one per user; with ``only``, its key and these columns and :data:`ALWAYS`.
     """
-    needed = FEATURES if only is None else FEATURES.needed_for([*only, *ALWAYS])
+    known = Features([*FEATURES.values(), *own]) if own else FEATURES
+    needed = known if only is None else known.needed_for([*only, *ALWAYS, *(feature.name for feature in own)])
     before = F.col("event_date") < F.lit(as_of)
     seen, seen_items = days.where(before), item_days.where(before)
     judgements, acts = list[DataFrame](), list[Column]()  # by user
@@ -70,19 +73,26 @@ def user_features(
             seen, seen_items = outliers.treated(seen, seen_items, extremes, limits.treatment)
     everyone = seen.groupBy("user_id").agg(*_aggregates(needed.over("days"), as_of), *acts)
     everyone = everyone.join(counted(users, user_changes, as_of=as_of), on="user_id", how="left_semi")
-    for known in (*_others(needed, seen, seen_items, items, as_of), *judgements):
-        everyone = everyone.join(known, on="user_id", how="left")
+    for told in (*_others(needed, seen, seen_items, items, user_changes, as_of), *judgements):
+        everyone = everyone.join(told, on="user_id", how="left")
     marked = everyone.withColumns(
         {"run_id": F.lit(run_id), "as_of": F.lit(as_of), **_marks(limits, _EXTREME in needed)}
     )
-    features = _derived(marked, needed, as_of)
+    named = [part for feature in own for part in (F.lit(feature.name), F.col(feature.name))]
+    features = _derived(marked, needed, as_of).withColumn("own", F.create_map(*named).cast("map<string,double>"))
     if only is None:
         return USER_FEATURES.select(features)
-    return features.select("run_id", "user_id", "as_of", *(name for name in FEATURES if name in {*only, *ALWAYS}))
+    wanted = [name for name in FEATURES if name in {*only, *ALWAYS}]
+    return features.select("run_id", "user_id", "as_of", *wanted, *(["own"] if own else []))
 
 
 def _others(
-    needed: Features, days: DataFrame, item_days: DataFrame, items: DataFrame | None, as_of: date
+    needed: Features,
+    days: DataFrame,
+    item_days: DataFrame,
+    items: DataFrame | None,
+    user_changes: DataFrame | None,
+    as_of: date,
 ) -> list[DataFrame]:
     """What is aggregated over other rows than a user's days, by user; nothing of which no feature is needed."""
     found = []
@@ -96,6 +106,12 @@ def _others(
             beside_the_shop=any("shop" in feature.identifiers for feature in of_facets),
         )
         found.append(met.groupBy("user_id").agg(*_aggregates(of_facets, as_of)))
+    if of_contexts := needed.over("contexts"):
+        found.append(contexts(days).groupBy("user_id").agg(*_aggregates(of_contexts, as_of)))
+    of_consents = needed.over("consents")
+    if of_consents and user_changes is not None:
+        allowed = consents_at(user_changes, as_of=as_of)
+        found.append(allowed.groupBy("user_id").agg(*_aggregates(of_consents, as_of)))
     return found
 
 
@@ -112,8 +128,10 @@ def _derived(rows: DataFrame, needed: Features, as_of: date) -> DataFrame:
     by_depth: dict[int, list[str]] = {}
     for feature in needed.over("user"):
         by_depth.setdefault(needed.depth(feature.name), []).append(_sql(feature, as_of))
-    filled = {f.name: f.otherwise for f in needed.values() if f.otherwise is not None and f.over != "user"}
-    found = rows.fillna({name: value for name, value in filled.items() if value is not None})
+    # In a shop without a user feed nobody has said anything.
+    unsaid = {f.name: F.lit(None).cast(f.type or "string") for f in needed.over("consents")}
+    found = rows.withColumns({name: value for name, value in unsaid.items() if name not in rows.columns})
+    found = found.fillna({f.name: f.otherwise for f in needed.values() if f.otherwise is not None and f.over != "user"})
     for depth in sorted(by_depth):
         found = found.selectExpr("*", *by_depth[depth])
     return found

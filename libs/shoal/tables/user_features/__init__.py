@@ -2,6 +2,7 @@
 
 from shoal.tables.feature import Feature, Features
 from shoal.tables.user_features.acts import HOW_MUCH, RATES, TRENDS, WHEN
+from shoal.tables.user_features.contacts import CAMPAIGNS, CONTEXTS, REVIEWS
 from shoal.tables.user_features.marks import MARKS
 from shoal.tables.user_features.money import PAID
 from shoal.tables.user_features.orders import BASKETS, GAPS, STEPS
@@ -18,6 +19,9 @@ GROUPS: dict[str, list[Feature]] = {
     "Trends": TRENDS,
     "Tastes": TASTES,
     "Rhythm": RHYTHM,
+    "Channel, region, device": CONTEXTS,
+    "Reviews": REVIEWS,
+    "Campaigns and consent": CAMPAIGNS,
     "Out of the ordinary": MARKS,
 }
 FEATURES = Features(feature for group in GROUPS.values() for feature in group)

@@ -53,7 +53,7 @@ WHEN = [
 ]  # fmt: skip
 
 HOW_MUCH = [
-    *counts("active_days", "days with an event", "days", "count(1)", unit="days"),
+    *counts("active_days", "days with an event", "days", "count(event_date)", unit="days"),
     *counts("searches", "searches", "days", "sum(searches)"),
     *counts("views", "views and clicks", "days", "sum(views)"),
     *counts("favourites", "items marked as favourite", "days", "sum(favourites)"),

@@ -58,7 +58,7 @@ def _main(facet: str) -> list[Feature]:
 
 
 _PRICED = "FILTER (WHERE facet = 'item' AND priced_pieces > 0)"
-_USUAL = "CAST(priced_pieces * (CAST(shop.paid AS DOUBLE) / shop.priced_pieces) AS DECIMAL(28, 9))"
+_USUAL = "CAST(priced_pieces * (CAST(shop.paid AS DOUBLE) / shop.priced_pieces) AS DECIMAL(34, 15))"
 
 TASTES = [
     *_different("distinct_items", "item", "last_bought", "different goods bought"),
