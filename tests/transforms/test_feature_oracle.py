@@ -23,6 +23,7 @@ AS_OF = date(2024, 4, 20)
 USERS = [f"u{n:02}" for n in range(24)]
 # Clocks go forward on 31 March 2024 in London, back on 7 April in Auckland: days of 23 and of 25 hours.
 ZONES = ["Europe/London", "Pacific/Auckland"]
+LONG = pytest.mark.long
 
 
 # What users said of letters: the last word before ``AS_OF`` counts, by channel and else as such.
@@ -116,7 +117,7 @@ def computed(frame, catalogue):
         yield build
 
 
-@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("zone", [pytest.param(ZONES[0], marks=LONG), ZONES[1]])
 def test_every_feature_is_what_another_engine_finds(frame, computed, catalogue, zone):
     rows = events_of(zone, seed=len(zone))
     con = duckdb.connect()
@@ -136,6 +137,7 @@ def test_every_feature_is_what_another_engine_finds(frame, computed, catalogue, 
     assert {*SHOWN} - said == set(), "a feature that is the same for everybody was not put to the test"
 
 
+@LONG
 def test_order_partitioning_and_the_future_change_nothing(computed):
     rows = events_of(ZONES[0], seed=3, many=800)
     past = [row for row in rows if row["event_date"] < AS_OF]
@@ -147,6 +149,7 @@ def test_order_partitioning_and_the_future_change_nothing(computed):
     assert len(past) < len(rows)
 
 
+@LONG
 def test_some_features_are_the_same_as_among_all(computed):
     """What models ask for at earlier cuts, one of each relation and one that is made of others."""
     rows = events_of(ZONES[0], seed=4, many=800)

@@ -85,10 +85,10 @@ class Feature:
         within = f" in the {self.window} days before as_of" if self.window and self.window > 1 else ""
         within = " on the day before as_of" if self.window == 1 else within
         null = f"; null {self.null}" if self.null else ""
-        return Column(
-            self.name, self.type, f"{self.doc}{within}, {self.unit}{null}", self.is_required, low=self.low,
-            high=self.high,
-        )  # fmt: skip
+        # What lies within a window is bounded by what the whole is: a constraint of its own would cost every write.
+        low, high = (self.low, self.high) if self.window is None else (None, None)
+        doc = f"{self.doc}{within}, {self.unit}{null}"
+        return Column(self.name, self.type, doc, self.is_required, low=low, high=high)
 
 
 class Features(Mapping[str, Feature]):

@@ -4,7 +4,7 @@ Each feature is what its declaration in ``tables/user_features`` says. Features 
 aggregation, whatever their windows; those that are made of others follow in order of depth.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 
 from pyspark.sql import Column, DataFrame
@@ -75,11 +75,8 @@ def user_features(
     everyone = everyone.join(counted(users, user_changes, as_of=as_of), on="user_id", how="left_semi")
     for told in (*_others(needed, seen, seen_items, items, user_changes, as_of), *judgements):
         everyone = everyone.join(told, on="user_id", how="left")
-    marked = everyone.withColumns(
-        {"run_id": F.lit(run_id), "as_of": F.lit(as_of), **_marks(limits, _EXTREME in needed)}
-    )
-    named = [part for feature in own for part in (F.lit(feature.name), F.col(feature.name))]
-    features = _derived(marked, needed, as_of).withColumn("own", F.create_map(*named).cast("map<string,double>"))
+    marks = {"run_id": F.lit(run_id), "as_of": F.lit(as_of), **_marks(limits, _EXTREME in needed)}
+    features = _derived(_gathered(everyone, needed, marks), needed, own, as_of)
     if only is None:
         return USER_FEATURES.select(features)
     wanted = [name for name in FEATURES if name in {*only, *ALWAYS}]
@@ -123,15 +120,28 @@ def _marks(limits: Limits | None, counts_extremes: bool) -> dict[str, Column]:
     return {**suspects.marks(limits.of_users, limits.params), **none}
 
 
-def _derived(rows: DataFrame, needed: Features, as_of: date) -> DataFrame:
-    """With 0 where there is nothing to count, and the features that are made of others, the simplest first."""
+def _gathered(rows: DataFrame, needed: Features, marks: Mapping[str, Column]) -> DataFrame:
+    """The aggregates of each user, with 0 where there is nothing to count, and null where nobody could say anything."""
+    of_relations = [feature for feature in needed.values() if feature.over not in ("user", "limits")]
+    there = {*rows.columns}
+    found = dict(marks)
+    for feature in of_relations:
+        of_type = feature.type or "string"
+        value = F.col(feature.name) if feature.name in there else F.lit(None).cast(of_type)
+        found[feature.name] = value if feature.otherwise is None else F.coalesce(value, F.lit(feature.otherwise))
+    if _EXTREME in there:
+        found[_EXTREME] = F.coalesce(_EXTREME, F.lit(0))
+    return rows.select("user_id", *(column.alias(name) for name, column in found.items()))
+
+
+def _derived(rows: DataFrame, needed: Features, own: Sequence[Feature], as_of: date) -> DataFrame:
+    """With the features that are made of others, the simplest first, and the shop's own as a map."""
     by_depth: dict[int, list[str]] = {}
     for feature in needed.over("user"):
         by_depth.setdefault(needed.depth(feature.name), []).append(_sql(feature, as_of))
-    # In a shop without a user feed nobody has said anything.
-    unsaid = {f.name: F.lit(None).cast(f.type or "string") for f in needed.over("consents")}
-    found = rows.withColumns({name: value for name, value in unsaid.items() if name not in rows.columns})
-    found = found.fillna({f.name: f.otherwise for f in needed.values() if f.otherwise is not None and f.over != "user"})
+    named = ", ".join(f"'{feature.name}', {feature.name}" for feature in own)
+    by_depth[max(by_depth, default=0) + 1] = [f"CAST(map({named}) AS map<string, double>) AS own"]
+    found = rows
     for depth in sorted(by_depth):
         found = found.selectExpr("*", *by_depth[depth])
     return found

@@ -9,6 +9,7 @@ from pyspark.sql.types import BooleanType, DateType, DoubleType
 from shoal.tables.feature import Feature
 
 _BEFORE_THIRD = "before the third day with an order"
+_ORDERED = "FILTER (WHERE orders > 0)"
 _LATEST = 3  # order days that a trend compares with all
 
 
@@ -68,7 +69,11 @@ BASKETS = [
 ]  # fmt: skip
 
 GAPS = [
-    Feature("gap_days", DoubleType(), "user", f"CASE WHEN size(_gaps) >= 1 THEN {_mean('_gaps')} END",
+    # Of all gaps together the first and the last day are enough, and models ask for their mean at every cut.
+    Feature("gap_days", DoubleType(), "days",
+            f"CASE WHEN count(event_date) {_ORDERED} > 1 THEN "
+            f"datediff(max(event_date) {_ORDERED}, min(event_date) {_ORDERED}) "
+            f"/ (count(event_date) {_ORDERED} - 1) END",
             "mean time between days with an order", "days", "before the second", low=0),
     Feature("gap_median_days", DoubleType(), "user",
             "CASE WHEN size(_gaps) >= 1 THEN "
