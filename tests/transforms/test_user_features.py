@@ -35,8 +35,8 @@ def item_tile(user: str, item: str, days_ago: int, **values: Any) -> Row:
 
 
 LOOKED_AT = [
-    "frequency", "active_days", "tenure_days", "spend", "returned", "net_spend", "spend_7d", "spend_365d", "order_value",
-    "basket_size", "return_rate", "gap_days", "last_order_at", "distinct_items", "distinct_items_viewed",
+    "frequency", "active_days", "tenure_days", "spend", "returned", "net_spend", "spend_7d", "spend_365d",
+    "order_value", "basket_size", "return_rate", "gap_days", "last_order_at", "distinct_items", "distinct_items_viewed",
 ]  # fmt: skip
 
 
