@@ -16,8 +16,8 @@ RELATIONS: dict[Relation, str] = {
     "days": "the user's rows of features.user_days",
     "orders": "the user's rows of features.user_days with an order",
     "facets": "one row per item, category and brand that the user met (facet says which, name its own), with what the "
-    "user did with it: lines bought, looks, last_bought, last_met, paid for priced_pieces, ratings, rating_sum, and the "
-    "sums of all users in shop; the facets any item, any category and any brand hold all of each as one",
+    "user did with it: lines bought, looks, last_bought, last_met, paid for priced_pieces, ratings, rating_sum, and "
+    "the sums of all users in shop; the facets any item, any category and any brand hold all of each as one",
     "contexts": "one row per channel, region and device of the user's events (facet, name), with its events and the "
     "time of the last (last_at)",
     "consents": "what the user was last known to allow, from silver.user_changes",
