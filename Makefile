@@ -61,6 +61,7 @@ format: $(STAMP)  ## let ruff put the code in order
 
 docs: $(STAMP)  ## write the generated pages
 	$(BIN)/python -m shoal.dictionary > docs/tables.md
+	$(BIN)/python -m shoal.feature_pages > docs/features.md
 
 wheel: $(STAMP)  ## build dist/shoal-*.whl
 	rm -rf build dist

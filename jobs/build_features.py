@@ -1,4 +1,5 @@
-"""silver.events, silver.orders, silver.users, silver.user_changes, silver.identities, silver.account_aliases ->
+"""silver.events, silver.orders, silver.items, silver.users, silver.user_changes, silver.identities,
+silver.account_aliases ->
 features.user_days, features.user_item_days, features.visitor_days, features.visitor_item_days, features.limits,
 features.users
 """
@@ -6,7 +7,7 @@ features.users
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from shoal import batches, ordinary, people, releases, runs, tiling
+from shoal import batches, ordinary, own_features, people, releases, runs, tiling
 from shoal.cli import run_job
 from shoal.config import Config, settings_hash
 from shoal.errors import ConfigError
@@ -14,6 +15,7 @@ from shoal.lake import Lake
 from shoal.runs import Run
 from shoal.tables import (
     EVENTS,
+    ITEMS,
     LIMITS,
     USER_CHANGES,
     USER_DAYS,
@@ -22,6 +24,7 @@ from shoal.tables import (
     USERS,
 )
 from shoal.transforms.accounts import counted
+from shoal.transforms.catalogue import catalogue_at
 from shoal.transforms.user_features import user_features
 
 _SILENT_DAYS, _MOST_SILENT_DAYS = 31, 366  # without events before as_of: a shop that rests, and a slip of the pen
@@ -52,7 +55,18 @@ def build_features(lake: Lake, config: Config, run: Run) -> None:
     days, item_days = everyone.tiles(USER_DAYS, run.day), everyone.tiles(USER_ITEM_DAYS, run.day)
     users, told = lake.read(USERS, run.versions_read[USERS.name]), runs.read_if_there(lake, run, USER_CHANGES)
     limits = ordinary.learn(lake, run, config.features, days, item_days, counted(users, told, as_of=run.day))
-    features = user_features(days, item_days, users, as_of=run.day, run_id=run.key, user_changes=told, limits=limits)
+    items = catalogue_at(lake.read(ITEMS, run.versions_read[ITEMS.name]), run.day)
+    features = user_features(
+        days,
+        item_days,
+        users,
+        as_of=run.day,
+        run_id=run.key,
+        items=items,
+        user_changes=told,
+        limits=limits,
+        own=own_features.features_of(config),
+    )
     lake.replace(USER_FEATURES, features, where=run.slice, once=run.key)
     run.versions_read |= {table.name: lake.written[table.name] for table in (LIMITS, USER_FEATURES)}
     found = ordinary.figures(lake, run)

@@ -1,6 +1,6 @@
 """features.users, features.limits, features.user_days, features.user_item_days, features.visitor_days,
-features.visitor_item_days, silver.users, silver.user_changes, silver.identities, silver.account_aliases ->
-gold.propensities
+features.visitor_item_days, silver.items, silver.users, silver.user_changes, silver.identities,
+silver.account_aliases -> gold.propensities
 """
 
 from dataclasses import replace
@@ -19,13 +19,13 @@ from shoal.models.propensity import Learned, PropensityModel
 from shoal.params import PropensityParams
 from shoal.people import People
 from shoal.runs import Run
-from shoal.tables import PROPENSITIES, USER_CHANGES, USER_DAYS, USER_FEATURES, USER_ITEM_DAYS, USERS
+from shoal.tables import ITEMS, PROPENSITIES, USER_CHANGES, USER_DAYS, USER_FEATURES, USER_ITEM_DAYS, USERS
 from shoal.transforms.accounts import objectors
+from shoal.transforms.catalogue import catalogue_at
 from shoal.transforms.labels import with_label
 from shoal.transforms.user_features import user_features
 
 STAGE = "propensity"
-EXTREME_PURCHASES = "extreme_purchases"
 
 
 def score_propensity(lake: Lake, config: Config, run: Run) -> None:
@@ -43,6 +43,7 @@ def score_propensity(lake: Lake, config: Config, run: Run) -> None:
 def _score(lake: Lake, config: Config, run: Run, target: str, params: PropensityParams) -> list[Metric]:
     people = People(lake, run, config.features)
     users = lake.read(USERS, run.versions_read[USERS.name])
+    items = lake.read(ITEMS, run.versions_read[ITEMS.name])
 
     told = runs.read_if_there(lake, run, USER_CHANGES)
     if told is not None:  # who objects by now teaches nothing either, whatever was allowed at an earlier cut
@@ -59,7 +60,7 @@ def _score(lake: Lake, config: Config, run: Run, target: str, params: Propensity
         # By today's limits: what is scored today must be judged as what was learned from.
         features = ordinary.humans(user_features(
             days, item_days, users, as_of=cut, run_id=run.key, user_changes=told, limits=limits,
-            counts_extremes=EXTREME_PURCHASES in params.inputs,
+            items=catalogue_at(items, cut), only=params.inputs,
         ))  # fmt: skip
         # What came of it is read as it was known at the horizon's end: that is how today's scores will be judged.
         after = people.tiles(USER_DAYS, cut + timedelta(days=params.horizon_days))

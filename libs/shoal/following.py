@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import FrameType
 
-from shoal import rules
+from shoal import own_features, rules
 from shoal.config import Config, check_columns, load_config
 from shoal.config.feed_files import feed_given
 from shoal.errors import DataError, bulleted
@@ -49,6 +49,7 @@ def follow_on(lake: Lake, config: Config, arguments: Arguments, progress: Progre
         ShoalError: anything that a stream cannot go on after.
     """
     rules.check(lake.spark, config)
+    own_features.check(lake.spark, config)
     make_ready(lake)
     given = dict.fromkeys([*arguments.inputs, *((given.feed, given.path) for given in config.ingest.inputs)])
     feeds = {feed: feed_given(feed) for feed, _ in given}

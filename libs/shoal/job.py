@@ -17,7 +17,7 @@ from typing import Any
 
 from py4j.protocol import Py4JError
 
-from shoal import facts, rules
+from shoal import facts, own_features, rules
 from shoal.config import Config, check_columns, load_config, row_changing, settings_hash
 from shoal.config.feed_files import feed_given
 from shoal.errors import ConfigError, ShoalError, bulleted
@@ -72,6 +72,7 @@ def run_on(lake: Lake, stages: Sequence[Stage], config: Config, arguments: Argum
     if not lake.exists(LAKE) and stages[0].name != "ingest":
         raise ConfigError(f"there is no lake at {lake.location} yet; `shoal ingest` makes one")
     rules.check(lake.spark, config)
+    own_features.check(lake.spark, config)
     make_ready(lake)
     run_id = arguments.run_id
     for stage in stages:

@@ -30,17 +30,17 @@ def refresh(lake: Lake, config: Config, run: Run, entered: list[Batch], pins: Ma
     """Rebuild the days that batches have touched since the tiles were built; returns the tiles' versions."""
     wanted = config.features.tile_buckets
     held = facts.settle(lake, {"tile_buckets": (str(wanted), "from the settings when the lake was made")})
-    buckets = int(held["tile_buckets"])
+    buckets, zone = int(held["tile_buckets"]), held["time_zone"]
     if buckets != wanted:
         run.warn(f"features.tile_buckets={wanted} has no effect: the lake was made with {buckets}")
     events, orders = lake.read(EVENTS, pins[EVENTS.name]), lake.read(ORDERS, pins[ORDERS.name])
     build: dict[Table, Callable[[DataFrame, DataFrame], DataFrame]] = {
-        USER_DAYS: lambda on_days, begun: tiles.user_days(on_days, begun, buckets=buckets),
+        USER_DAYS: lambda on_days, begun: tiles.user_days(on_days, begun, buckets=buckets, zone=zone),
         USER_ITEM_DAYS: lambda on_days, _: tiles.user_item_days(on_days, buckets=buckets),
     }
     if _visitors_matter(lake, events, pins):
         build |= {
-            VISITOR_DAYS: lambda on_days, begun: tiles.visitor_days(on_days, begun, buckets=buckets),
+            VISITOR_DAYS: lambda on_days, begun: tiles.visitor_days(on_days, begun, buckets=buckets, zone=zone),
             VISITOR_ITEM_DAYS: lambda on_days, _: tiles.visitor_item_days(on_days, buckets=buckets),
         }
     through = max(batch.row["sequence"] for batch in entered)

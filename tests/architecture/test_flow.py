@@ -9,8 +9,10 @@ import pytest
 
 from shoal import tables
 from shoal.dictionary import dictionary
+from shoal.feature_pages import page, sources
 from shoal.sources import FEEDS
 from shoal.stages import STAGES
+from shoal.tables.user_features import FEATURES
 
 ROOT = Path(__file__).parents[2]
 LAYERS = ["files", "bronze", "silver", "features", "gold", "ops"]
@@ -97,6 +99,18 @@ def test_every_column_says_what_it_means(table):
 
 def test_the_data_dictionary_is_current():
     assert (ROOT / "docs" / "tables.md").read_text() == dictionary(), "run `make docs`"
+
+
+def test_the_page_of_features_is_current():
+    assert (ROOT / "docs" / "features.md").read_text() == page(), "run `make docs`"
+
+
+def test_every_feature_is_made_of_columns_that_there_are():
+    columns = {f"{table.name}.{name}" for table in tables.ALL for name in table.names}
+
+    for name, feature in FEATURES.items():
+        assert feature.is_shown <= bool(sources(name)), name
+        assert {*sources(name)} <= columns, name
 
 
 def test_the_project_names_no_machine_path_and_no_registry():

@@ -10,6 +10,7 @@ import duckdb
 import polars as pl
 import pytest
 from deltalake import DeltaTable
+from feature_oracle import of_a_lake
 from pyspark.sql import Row
 
 from shoal.tables import (
@@ -128,6 +129,12 @@ def test_money_per_customer_agrees_with_plain_sql(retail, lines):
     assert {tuple(row) for row in rows} == {(u.removesuffix(".0"), n, s, r) for u, n, s, r in oracle}
     (customer,) = retail.read(USER_FEATURES, "user_id = '12346'").collect()
     assert (customer.spend, customer.net_spend) == (Decimal("77183.600000"), Decimal("0.000000"))
+
+
+def test_every_feature_is_what_another_engine_finds_in_the_events(retail):
+    assert of_a_lake(retail, AS_OF, "Europe/London") == []
+    buyers = retail.read(USER_FEATURES, "is_buyer")
+    assert one(buyers, "count(*)", "sum(frequency)", "sum(spend)") == (4_338, 18_532, Decimal("8911407.904000"))
 
 
 def test_purchases_beyond_the_usual_are_those_that_another_engine_finds(retail, lines):

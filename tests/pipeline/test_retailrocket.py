@@ -4,6 +4,7 @@ from datetime import date
 
 import duckdb
 import pytest
+from feature_oracle import of_a_lake
 
 from shoal.tables import BATCHES, EVENTS, USER_FEATURES
 
@@ -34,6 +35,10 @@ def test_events_are_typed_as_the_source_counts_them(clicks, source):
 
     assert counts == {"view": oracle["view"], "cart": oracle["addtocart"], "purchase": oracle["transaction"]}
     assert sum(counts.values()) == 9_076 + 263 + 46 - 3
+
+
+def test_every_feature_is_what_another_engine_finds_in_the_events(clicks):
+    assert of_a_lake(clicks, date(2015, 9, 19), "UTC") == []
 
 
 def test_what_is_absent_is_absent_and_not_zero(clicks):

@@ -126,7 +126,7 @@ def test_who_objects_at_the_cut_has_no_features(frame):
 
     def scored(cut: date) -> list[str]:
         found = user_features(days, item_days, everyone, as_of=cut, run_id="r",
-                              user_changes=frame(USER_CHANGES, *OBJECTION))  # fmt: skip
+                              user_changes=frame(USER_CHANGES, *OBJECTION), only=[])  # fmt: skip
         return sorted(row.user_id for row in found.select("user_id").collect())
 
     assert scored(date(2021, 6, 5)) == ["ben", "cat"]

@@ -206,7 +206,10 @@ def test_a_link_changes_what_cuts_after_it_know_and_nothing_before(frame, event,
         item_days = of_all(
             tiles.user_item_days(told, buckets=4), tiles.visitor_item_days(told, buckets=4), USER_ITEM_DAYS
         )
-        features = user_features(days, item_days, users(told), as_of=as_of, run_id="r")
+        features = user_features(
+            days, item_days, users(told), as_of=as_of, run_id="r",
+            only=["views_30d", "frequency", "spend", "active_days", "orders_30d", "distinct_items", "gap_median_days"],
+        )  # fmt: skip
         pairs = (strengths(item_days, as_of=as_of, params=PARAMS), owned(item_days, as_of=as_of))
         by_user = {row.user_id: row for row in features.collect()}
         return (by_user, [sorted(map(str, rows.collect())) for rows in pairs]), by_user

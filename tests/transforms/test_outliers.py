@@ -18,7 +18,7 @@ from shoal.frames import few_rows, rows_of
 from shoal.tables import LIMITS, USER_DAYS, USER_ITEM_DAYS, USERS
 from shoal.transforms import outliers
 from shoal.transforms.limits import Limits, limits, spreads
-from shoal.transforms.user_features import user_features
+from shoal.transforms.user_features import ALWAYS, user_features
 
 Row = dict[str, Any]
 
@@ -85,7 +85,7 @@ def features_of(spark):
         users = [{"user_id": user, "account_kind": "consumer"} for user in {row["user_id"] for row in lines}]
         features = user_features(
             rows_of(spark, USER_DAYS, days_of(lines)), rows_of(spark, USER_ITEM_DAYS, lines),
-            rows_of(spark, USERS, users), as_of=AS_OF, run_id="r", limits=found,
+            rows_of(spark, USERS, users), as_of=AS_OF, run_id="r", limits=found, only=JUDGED,
         )  # fmt: skip
         return {row.user_id: row for row in features.collect()}
 
@@ -97,6 +97,10 @@ def robust(values: list[float]) -> tuple[float, float]:
     logs = [log(value) for value in values]
     return median(logs), median(abs(value - median(logs)) for value in logs)
 
+
+# What is looked at below: of whom nothing is treated, these stay as they are (what prices are usual may change).
+JUDGED = ["extreme_purchases", "spend", "returned", "net_spend", "return_rate", "frequency", "basket_size",
+          "distinct_items", "returns_365d"]  # fmt: skip
 
 # Mugs are bought in ones to eights at 2.00, a bar by its hundreds at 2 to 4; of bowls there are too few.
 MUGS = [line(f"u{n}", "mug", 1 + n, 1 + n % 8) for n in range(24)]
@@ -320,12 +324,15 @@ def test_no_treatment_changes_who_is_a_robot(spark, mug_limits):
               ((USER_DAYS, days), (USER_ITEM_DAYS, bought), (USERS, users))]  # fmt: skip
 
     for treatment in ("keep", "reject"):
-        found = user_features(*frames, as_of=AS_OF, run_id="r", limits=replace(mug_limits, treatment=treatment))
+        found = user_features(
+            *frames, as_of=AS_OF, run_id="r", limits=replace(mug_limits, treatment=treatment),
+            only=["extreme_purchases", "purchases_365d"],
+        )  # fmt: skip
         rows = {row.user_id: (row.is_suspect, row.extreme_purchases, row.purchases_365d) for row in found.collect()}
         assert rows == {"keen": (False, 2, 1 if treatment == "reject" else 3), "robot": (True, 0, 0)}, treatment
 
 
-def test_who_does_not_count_extreme_purchases_gets_the_same_for_less(spark, mug_limits):
+def test_who_wants_some_features_gets_the_same_for_less(spark, mug_limits):
     told = [*MUGS, SLIP, line("slip", "mug", 2, 80_995, back=True)]
     users = [{"user_id": user, "account_kind": "consumer"} for user in {row["user_id"] for row in told}]
     frames = [rows_of(spark, table, rows) for table, rows in
@@ -333,9 +340,11 @@ def test_who_does_not_count_extreme_purchases_gets_the_same_for_less(spark, mug_
 
     kept = replace(mug_limits, treatment="keep")
     whole, less = (
-        user_features(*frames, as_of=AS_OF, run_id="r", limits=kept, counts_extremes=counts).collect()
-        for counts in (True, False)
+        user_features(*frames, as_of=AS_OF, run_id="r", limits=kept, only=only).collect() for only in (None, ["spend"])
     )
-    expected = {row.user_id: {**row.asDict(), "extreme_purchases": 0} for row in whole}
     assert {row.user_id for row in whole if row.extreme_purchases} == {"slip"}
-    assert {row.user_id: row.asDict() for row in less} == expected
+    (columns,) = {tuple(row.__fields__) for row in less}
+    assert {*columns} == {"run_id", "user_id", "as_of", "spend", *ALWAYS}
+    assert {row.user_id: row.asDict() for row in less} == {
+        row.user_id: {name: row[name] for name in columns} for row in whole
+    }

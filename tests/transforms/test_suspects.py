@@ -69,7 +69,7 @@ def judged(spark):
         found = {row.measure: row for row in learned.collect()}
         of_users = {measure: row.upper for measure, row in found.items()}
         usual = Limits(of_users, {}, learned.where("scope = 'item'"), params, "keep")
-        features = user_features(days, items, users, as_of=cut, run_id="r", limits=usual)
+        features = user_features(days, items, users, as_of=cut, run_id="r", limits=usual, only=["active_days"])
         return {row.user_id: row for row in features.collect()}, found
 
     return build

@@ -77,6 +77,36 @@ def test_a_day_counts_what_was_done_on_it(event, days_of, item_days_of):
     assert (cup.purchases, cup.pieces, cup.gross, cup.priced_pieces) == (1, 0, None, None)
 
 
+def test_hours_are_those_of_the_shops_clocks_and_midnight_sharp_is_none(frame, event):
+    """In Auckland, twelve hours ahead in June: 18:00 in UTC is six in the morning, a quarter of the circle."""
+    rows = [
+        event("1", "view", at(1, 18)), event("2", "purchase", at(1, 18)), event("3", "search", at(2, 6)),
+        event("4", "view", at(1, 12)),  # midnight: the feed may know the day only
+        event("5", "return", at(2, 3)), event("6", "campaign", at(2, 3)),  # nothing that a user comes for
+    ]  # fmt: skip
+    rows = [{**row, "event_date": SECOND} for row in rows]
+    (day,) = user_days(frame(EVENTS, *rows), orders(frame(EVENTS, *rows)), buckets=1, zone="Pacific/Auckland").collect()
+
+    assert (day.timed_acts, day.hour_x, day.hour_y) == (3, 0, 1 + 1 - 1)
+    assert (day.contacts, day.reviews, day.discounted_lines) == (1, 0, 0)
+
+
+def test_a_day_knows_where_it_was_spent(event, days_of):
+    rows = [
+        event("1", "view", at(1, 8), channel="web", device="phone"),
+        event("2", "view", at(1, 9), channel="web", device="phone"),
+        event("3", "view", at(1, 7), channel="web"),
+        event("4", "view", at(2, 7)),
+    ]
+    found = days_of(rows)
+
+    assert [tuple(one) for one in found["u", FIRST].contexts] == [
+        ("web", None, None, 1, at(1, 7).astimezone().replace(tzinfo=None)),
+        ("web", None, "phone", 2, at(1, 9).astimezone().replace(tzinfo=None)),
+    ]
+    assert found["u", SECOND].contexts is None
+
+
 def test_days_are_the_shops(event, days_of, item_days_of):
     rows = [event("1", "view", at(1, 20)), event("2", "view", at(1, 21))]  # three hours ahead: 23:00 and midnight
 

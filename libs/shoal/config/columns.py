@@ -31,6 +31,7 @@ def check_columns(config: Config) -> None:
         at = f"recommend.{name}.weights"
         problems += _no_columns(at, liked.weights, counts, "count column of features.user_item_days")
     problems += _rules(config)
+    problems += _own_features(config)
     if problems:
         raise refusal(problems)
 
@@ -47,6 +48,21 @@ def _rules(config: Config) -> Iterator[str]:
         if rule.name in {declared.name for declared in GATED[rule.table].row_rules}:
             yield f"{at}.name: {rule.name} is a rule of {rule.table} already; choose another"
         yield from of_the_moment(f"{at}.condition", rule.condition or "")
+
+
+def _own_features(config: Config) -> Iterator[str]:
+    """What is wrong with the shop's own features as far as it shows without Spark."""
+    if not config.features.own:
+        return
+    from shoal.sources.declared import of_the_moment
+    from shoal.tables import USER_FEATURES
+    from shoal.tables.user_features import FEATURES
+
+    for place, one in enumerate(config.features.own):
+        at = f"features.own[{place}]"
+        if one.name in {*FEATURES, *USER_FEATURES.names}:
+            yield f"{at}.name: {one.name} is a feature already; choose another"
+        yield from of_the_moment(f"{at}.sql", one.sql)
 
 
 def _no_columns(at: str, names: Iterable[str], known: list[str], kind: str) -> list[str]:

@@ -1,8 +1,9 @@
 """How features are built."""
 
-from typing import Literal
+from collections import Counter
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from shoal.params.base import Params
 
@@ -30,10 +31,36 @@ class LimitParams(Params):
     )
 
 
+class OwnFeatureParams(Params):
+    """A feature of the shop's own. It is an item of a list, so what is left out has its default here."""
+
+    name: str = Field(pattern="^[a-z][a-z0-9_]{0,62}$", description="its name in the column own of features.users")
+    sql: str = Field(min_length=1, description="Spark SQL of a number: an aggregate, or over user an expression")
+    over: Literal["days", "orders", "facets", "contexts", "user"] = Field(
+        "days", description="whose rows it is over, as docs/features.md names them"
+    )
+    window: int | None = Field(None, ge=1, description="days before as_of from :since on; null: all before it")
+    doc: str = Field(min_length=1, description="what it means")
+    unit: str = Field(min_length=1, description="what it is counted in")
+    null: str = Field("where there is nothing to compute it from", min_length=1, description="what null means")
+
+    @model_validator(mode="after")
+    def _whole(self) -> "OwnFeatureParams":
+        if (":since" in self.sql) != (self.window is not None):
+            raise ValueError(f"{self.name}: a window needs :since in its sql, and :since a window")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Only what was said, as of a rule."""
+        whole: dict[str, Any] = handler(self)
+        return {name: value for name, value in whole.items() if name in self.model_fields_set}
+
+
 class FeatureParams(Params):
     """Layout of the tiles, whose they are, and what is out of the ordinary.
 
-    What is computed from them is declared in ``tables/features.py``.
+    What is computed from them is declared in ``tables/user_features``, beside what a shop adds.
     """
 
     tile_buckets: int = Field(ge=1, le=4096, description="hash buckets of users, fixed when the lake is made")
@@ -42,3 +69,12 @@ class FeatureParams(Params):
         description="what becomes of extreme purchases: they stay, count as much as the limit, or do not count"
     )
     limits: LimitParams
+    own: tuple[OwnFeatureParams, ...] = Field(strict=False, description="features of the shop's own")
+
+    @field_validator("own")
+    @classmethod
+    def _names(cls, own: tuple[OwnFeatureParams, ...]) -> tuple[OwnFeatureParams, ...]:
+        times = Counter(feature.name for feature in own)
+        if twice := [name for name, number in times.items() if number > 1]:
+            raise ValueError(f"two features are named {', '.join(map(repr, twice))}")
+        return own

@@ -2,18 +2,34 @@
 
 from pyspark.sql.types import (
     ArrayType,
-    BooleanType,
     DateType,
     DoubleType,
     IntegerType,
     LongType,
+    MapType,
     StringType,
+    StructField,
+    StructType,
     TimestampType,
 )
 
 from shoal.tables.columns import AS_OF, RUN, USER
 from shoal.tables.table import Column, Table, text
-from shoal.tables.vocabulary import ITEM_MEASURES, LIMIT_SCOPES, MONEY_SUM, USER_MEASURES
+from shoal.tables.user_features import FEATURES
+from shoal.tables.vocabulary import ARROWS, ITEM_MEASURES, LIMIT_SCOPES, MONEY_SUM, USER_MEASURES
+
+_EARLIER = "in days that were put together before this was counted"
+CONTEXTS = ArrayType(
+    StructType(
+        [
+            StructField("channel", StringType()),
+            StructField("region", StringType()),
+            StructField("device", StringType()),
+            StructField("events", LongType()),
+            StructField("last_at", TimestampType()),
+        ]
+    )
+)
 
 _VISITOR = text(
     "visitor_id", "id of a person that is no account: device, cookie, loyalty card", required=True, personal=True
@@ -33,11 +49,6 @@ def _money(name: str, doc: str) -> Column:
     return Column(name, MONEY_SUM, doc + "; null where none of them has a price", low=0)
 
 
-def _spend(days: int) -> Column:
-    doc = f"purchase lines in the {days} days before as_of, shop's currency; null where spend is"
-    return Column(f"spend_{days}d", MONEY_SUM, doc, low=0)
-
-
 _DAY_COUNTS = (
     _count("views", "views and clicks"),
     _count("favourites", "items marked as favourite"),
@@ -47,6 +58,11 @@ _DAY_COUNTS = (
     _count("returns", "return lines of goods"),
     _count("returned_pieces", "pieces of goods returned"),
 )
+
+
+def _later(name: str, doc: str) -> Column:
+    """A count that tiles did not always have."""
+    return Column(name, LongType(), f"{doc}; null {_EARLIER}", low=0)
 
 
 def _days(name: str, who: Column, doc: str) -> Table:
@@ -75,8 +91,24 @@ def _days(name: str, who: Column, doc: str) -> Table:
                 "look_hours",
                 IntegerType(),
                 "hours of the day, UTC, with a view, click, search, favourite or cart: a bit each, the lowest is "
-                "midnight; null without any, and in days that were put together before this was counted",
+                f"midnight; null without any, and {_EARLIER}",
                 low=0,
+            ),
+            _later("discounted_lines", "purchase lines of goods with a discount"),
+            _later("reviews", "reviews"),
+            _later("contacts", "campaign events: messages sent to the user, opened or clicked"),
+            _later(
+                "timed_acts",
+                "views, clicks, searches, favourites, carts and purchase lines, without those at "
+                "midnight sharp, which is what feeds say that know the day only",
+            ),
+            Column("hour_x", ARROWS, f"sum of the cosines of their local times, a day being a circle; null {_EARLIER}"),
+            Column("hour_y", ARROWS, f"sum of the sines of their local times; null {_EARLIER}"),
+            Column(
+                "contexts",
+                CONTEXTS,
+                "channels, regions and devices that events name, each combination with its events and the time of "
+                f"the last, UTC; null where none does, and {_EARLIER}",
             ),
         ),
         writer="build_features",
@@ -102,7 +134,14 @@ def _item_days(name: str, who: Column, doc: str) -> Table:
                 "priced_pieces",
                 LongType(),
                 "pieces of the purchase lines that have a price, of which gross is the sum; a line without a count is "
-                "one; null where none has a price, and in days that were put together before this was counted",
+                f"one; null where none has a price, and {_EARLIER}",
+                low=0,
+            ),
+            _later("ratings", "reviews with a rating"),
+            Column(
+                "rating_sum",
+                MONEY_SUM,
+                f"their ratings, stars; null without one, and {_EARLIER}",
                 low=0,
             ),
         ),
@@ -132,26 +171,6 @@ VISITOR_ITEM_DAYS = _item_days(
 )
 
 
-def _window_counts() -> tuple[Column, ...]:
-    kinds = {
-        "searches": "searches",
-        "views": "views and clicks",
-        "favourites": "items marked as favourite",
-        "carts": "items put into the cart",
-        "orders": "orders",
-        "purchases": "purchase lines of goods",
-        "returns": "return lines of goods",
-        "active_days": "days with an event",
-    }
-    return tuple(
-        _count(f"{kind}_{days}d", f"{doc} in the {days} days before as_of")
-        for kind, doc in kinds.items()
-        for days in WINDOWS
-    )
-
-
-WINDOWS = (7, 30, 90, 365)  # days; a week, a month, a season, a year
-
 USER_FEATURES = Table(
     name="features.users",
     doc="One row per run and user who acted before as_of.",
@@ -159,39 +178,18 @@ USER_FEATURES = Table(
     partition_by=("run_id",),
     columns=(
         RUN,
-        text("user_id", "the shop's own id of the account", required=True, personal=True),
+        USER,
         AS_OF,
-        Column("recency_days", IntegerType(), "days from the last order to as_of; null if never bought", low=1),
-        Column("recency_event_days", IntegerType(), "days from the last event to as_of", required=True, low=1),
-        Column("tenure_days", IntegerType(), "days from the first event to as_of", required=True, low=1),
-        _count("frequency", "distinct orders, all line kinds"),
-        _money("spend", "all purchase lines, shop's currency"),
-        _money("returned", "all return lines, shop's currency"),
-        Column("net_spend", MONEY_SUM, "spend less returned, shop's currency; may be negative"),
-        Column("order_value", DoubleType(), "mean spend per order, shop's currency; null if never bought", low=0),
-        Column("basket_size", DoubleType(), "mean purchase lines of goods per order; null if never bought", low=0),
-        _count("distinct_items", "different goods ever bought"),
-        _count("distinct_items_viewed", "different goods ever looked at, put into the cart or bought"),
-        _count("active_days", "days with an event"),
-        Column("return_rate", DoubleType(),
-               "returned pieces of goods per piece bought, at most 1; null if no piece was counted",
-               low=0, high=1),
-        Column("gap_days", DoubleType(), "mean days between days with an order; null before the second", low=0),
-        *_window_counts(),
-        *(_spend(days) for days in WINDOWS),
-        Column("is_buyer", BooleanType(), "bought at least once before as_of", required=True),
-        Column("last_order_at", TimestampType(), "time of the last order, UTC; null if never bought"),
-        Column("is_suspect", BooleanType(),
-               "behaves as no human does: models do not learn from such users, and they are in no segment and no list",
-               required=True),
-        Column("suspect_reasons", ArrayType(StringType()),
-               "measures of features.limits beyond whose limit the user lies; empty unless is_suspect", required=True),
-        _count("extreme_purchases",
-               "items and days, of whatever year, of which the pieces bought, or the price, lie beyond the limits that "
-               "features.limits has learned from its last features.limits.days"),
+        *(feature.column for feature in FEATURES.values() if feature.is_shown),
+        Column(
+            "own",
+            MapType(StringType(), DoubleType()),
+            "features of the shop's own by name, as features.own of its settings declares them; a value is null where "
+            "its feature is, and the map in rows of before there were any",
+        ),
     ),
     writer="build_features",
-)  # fmt: skip
+)
 
 LIMITS = Table(
     name="features.limits",

@@ -26,4 +26,5 @@ RELEASE_KINDS = ("release", "archive", "rollback")
 OUTCOMES = ("done", "nothing new", "failed")
 
 MONEY = DecimalType(18, 6)  # a price or a line; two places would lose real sales at 0.001 pounds
+ARROWS = DecimalType(28, 12)  # sums of cosines or sines: exact, so that no order of addition can change them
 MONEY_SUM = DecimalType(28, 6)  # what Spark makes of a sum of MONEY, so that no cast can overflow

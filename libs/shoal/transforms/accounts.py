@@ -52,6 +52,26 @@ def _consents(said: DataFrame) -> DataFrame:
     return now.groupBy("user_id").agg(F.map_from_entries(F.array_sort(F.collect_list(entry))).alias("consents"))
 
 
+def consents_at(changes: DataFrame, *, as_of: date) -> DataFrame:
+    """What each user allowed or objected to, as far as it was said before ``as_of``.
+
+    Args:
+        changes: rows of ``silver.user_changes``.
+        as_of: first shop-local day that must *not* be seen.
+
+    Returns:
+        ``user_id``, ``consents``: a map of yes or no by purpose, or purpose/channel; users of whom nothing was said
+        have no row.
+    """
+    before = changes.where(F.col("changed_date") < F.lit(as_of))
+    spoken = strongest(before, "user_id").select(
+        "user_id", _moment().alias("moment"), F.explode("consents").alias("name", "given")
+    )
+    last = spoken.groupBy("user_id", "name").agg(F.max_by("given", "moment").alias("given"))
+    entries = F.array_sort(F.collect_list(F.struct("name", "given")))
+    return last.groupBy("user_id").agg(F.map_from_entries(entries).alias("consents"))
+
+
 def objectors(changes: DataFrame, *, as_of: date) -> DataFrame:
     """Who objected to profiling, as far as it was said before ``as_of``: ``user_id``.
 

@@ -89,7 +89,12 @@ def treated(
     both = counted.withColumns(
         {f"_{back}": _comes_back(name, back).cast(types[back]) for name, back in _COMES_BACK_AS.items()}
     )
-    changed = both.select(*key, *_TAKEN, *(f"_{name}" for name in _TAKEN))
+    # What was paid is for pieces that count: at the price of the others it would be none.
+    priced = F.when(F.col("_is_extreme"), F.nullif(F.least("priced_pieces", "_pieces"), F.lit(0)))
+    changed = both.select(
+        *key, *_TAKEN, *(f"_{name}" for name in _TAKEN),
+        F.when(F.col("priced_pieces").isNotNull(), priced.otherwise(F.col("priced_pieces"))).alias("_priced_pieces"),
+    )  # fmt: skip
     return _of_days(days, changed), _of_items(item_days, changed)
 
 
@@ -110,7 +115,10 @@ def _of_items(item_days: DataFrame, changed: DataFrame) -> DataFrame:
     of_items = item_days.join(
         changed.drop(*_TAKEN).withColumn("_is_changed", F.lit(True)), on=[*_DAY, "item_id"], how="left"
     )
-    put = {name: F.when(F.col("_is_changed"), F.col(f"_{name}")).otherwise(F.col(name)) for name in _TAKEN}
+    put = {
+        name: F.when(F.col("_is_changed"), F.col(f"_{name}")).otherwise(F.col(name))
+        for name in (*_TAKEN, "priced_pieces")
+    }
     return of_items.withColumns(put).select(*item_days.columns)
 
 

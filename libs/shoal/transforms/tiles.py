@@ -7,29 +7,36 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from shoal.tables import USER_DAYS, USER_ITEM_DAYS, VISITOR_DAYS, VISITOR_ITEM_DAYS
-from shoal.tables.vocabulary import MONEY_SUM
+from shoal.tables.features import CONTEXTS
+from shoal.tables.vocabulary import ARROWS, MONEY, MONEY_SUM
 
 Who = Literal["user_id", "visitor_id"]
 
 _IS_LOOK = "event_type IN ('view', 'click', 'search', 'favourite', 'cart')"
+_GOODS = "coalesce(line_kind, 'goods') = 'goods'"
+_CONTEXT = ("channel", "region", "device")
+_UNIT = "DECIMAL(13, 12)"  # of a cosine or sine
 _IS_PRICED = "event_type = 'purchase' AND amount_base IS NOT NULL"
 OF_USERS = "user_id IS NOT NULL AND NOT is_deleted"
 OF_VISITORS = "user_id IS NULL AND visitor_id IS NOT NULL AND NOT is_deleted"
 
 
-def user_days(events: DataFrame, orders: DataFrame, *, buckets: int) -> DataFrame:
+def user_days(events: DataFrame, orders: DataFrame, *, buckets: int, zone: str = "UTC") -> DataFrame:
     """Summarise each user's day.
 
     An order counts on the day of its first line, so that orders of several days add up to distinct orders.
+
+    Args:
+        zone: the shop's, by whose clocks hours are told.
 
     Returns:
         Rows of ``features.user_days``.
     """
     begun = orders.where("user_id IS NOT NULL")
-    return USER_DAYS.select(_days(events.where(OF_USERS), begun, "user_id", buckets))
+    return USER_DAYS.select(_days(events.where(OF_USERS), begun, "user_id", buckets, zone))
 
 
-def visitor_days(events: DataFrame, orders: DataFrame, *, buckets: int) -> DataFrame:
+def visitor_days(events: DataFrame, orders: DataFrame, *, buckets: int, zone: str = "UTC") -> DataFrame:
     """Summarise each visitor's day, of events without a user.
 
     A guest's order is of the first visitor among its lines of the day on which it began.
@@ -43,7 +50,7 @@ def visitor_days(events: DataFrame, orders: DataFrame, *, buckets: int) -> DataF
         F.min_by("visitor_id", F.struct("event_time", "event_id")).alias("visitor_id")
     )
     begun = orders.where("user_id IS NULL").join(first, on=["order_id", "order_date"], how="inner")
-    return VISITOR_DAYS.select(_days(anonymous, begun, "visitor_id", buckets))
+    return VISITOR_DAYS.select(_days(anonymous, begun, "visitor_id", buckets, zone))
 
 
 def user_item_days(events: DataFrame, *, buckets: int) -> DataFrame:
@@ -64,8 +71,15 @@ def visitor_item_days(events: DataFrame, *, buckets: int) -> DataFrame:
     return VISITOR_ITEM_DAYS.select(_item_days(events.where(OF_VISITORS), "visitor_id", buckets))
 
 
-def _days(acts: DataFrame, begun: DataFrame, who: Who, buckets: int) -> DataFrame:
-    acted = acts.groupBy(who, "event_date").agg(
+def _days(acts: DataFrame, begun: DataFrame, who: Who, buckets: int, zone: str) -> DataFrame:
+    """A day is put together of its parts by channel, region and device, as one of several origins is."""
+    local = F.from_utc_timestamp("event_time", zone)
+    turn = F.expr("2 * pi() * (hour(_local) * 3600 + minute(_local) * 60 + second(_local)) / 86400")
+    is_timed = F.expr(f"({_IS_LOOK} OR event_type = 'purchase') AND _local > date_trunc('DAY', _local)")
+    timed = acts.withColumn("_local", local).withColumns(
+        {"_hour_x": F.when(is_timed, F.cos(turn)), "_hour_y": F.when(is_timed, F.sin(turn))}
+    )
+    parts = timed.groupBy(who, "event_date", *_CONTEXT).agg(
         F.count("*").alias("events"),
         _count("event_type = 'search'").alias("searches"),
         *_day_counts(),
@@ -77,21 +91,31 @@ def _days(acts: DataFrame, begun: DataFrame, who: Who, buckets: int) -> DataFram
         F.max("event_time").alias("last_at"),
         # The session counts hours in UTC; a shop's day holds as many different ones.
         F.bit_or(F.when(F.expr(_IS_LOOK), F.expr("shiftleft(1, hour(event_time))"))).alias("look_hours"),
-    )
+        _count(f"event_type = 'purchase' AND {_GOODS} AND discount_amount > 0").alias("discounted_lines"),
+        _count("event_type = 'review'").alias("reviews"),
+        _count("event_type = 'campaign'").alias("contacts"),
+        F.count("_hour_x").alias("timed_acts"),
+        *(F.coalesce(F.sum(F.col(f"_{axis}").cast(_UNIT)), F.lit(0)).cast(ARROWS).alias(axis)
+          for axis in ("hour_x", "hour_y")),
+    )  # fmt: skip
+    one = F.array(F.struct(*_CONTEXT, "events", "last_at")).cast(CONTEXTS)
+    told = parts.withColumn("contexts", F.when(F.coalesce(*_CONTEXT).isNotNull(), one)).drop(*_CONTEXT)
     ordered = begun.groupBy(who, F.col("order_date").alias("event_date")).agg(
         F.count("*").alias("orders"), F.max("ordered_at").alias("last_order_at")
     )
-    days = acted.join(ordered, on=[who, "event_date"], how="left")
+    days = gathered(told, key=(who, "event_date")).join(ordered, on=[who, "event_date"], how="left")
     return days.withColumn("orders", F.coalesce("orders", F.lit(0))).withColumn("bucket", bucket(buckets, who))
 
 
 def _item_days(acts: DataFrame, who: Who, buckets: int) -> DataFrame:
-    goods = acts.where("item_id IS NOT NULL AND coalesce(line_kind, 'goods') = 'goods'")
+    goods = acts.where(f"item_id IS NOT NULL AND {_GOODS}")
     days = goods.groupBy(who, "item_id", "event_date").agg(
         *_day_counts(),
         _sum("event_type = 'purchase'", "amount_base").alias("gross"),
         _sum("event_type = 'return'", "amount_base").alias("returned"),
         F.sum(F.when(F.expr(_IS_PRICED), F.coalesce("quantity", F.lit(1)))).cast("bigint").alias("priced_pieces"),
+        _count("event_type = 'review' AND rating IS NOT NULL").alias("ratings"),
+        F.sum(F.when(F.expr("event_type = 'review'"), F.col("rating").cast(MONEY))).cast(MONEY_SUM).alias("rating_sum"),
     )
     return days.withColumn("bucket", bucket(buckets, who))
 
@@ -108,11 +132,34 @@ def gathered(tiles: DataFrame, *others: DataFrame, key: Sequence[str]) -> DataFr
     together = tiles
     for more in others:
         together = together.unionByName(more)
-    others_than_sums = {"first_at": F.min, "last_at": F.max, "last_order_at": F.max, "look_hours": F.bit_or}
+    others_than_sums = {
+        "first_at": F.min, "last_at": F.max, "last_order_at": F.max, "look_hours": F.bit_or, "contexts": _merged,
+    }  # fmt: skip
     measures = [field for field in tiles.schema if field.name not in {*key, "bucket"}]
     return together.groupBy(*key).agg(
         *(others_than_sums.get(m.name, F.sum)(m.name).cast(m.dataType).alias(m.name) for m in measures)
     )
+
+
+def _merged(contexts: str) -> Column:
+    """The contexts of several tiles, each combination once; null where no tile has any."""
+    every = F.flatten(F.collect_list(contexts))
+
+    def added(key: Column) -> Column:
+        same = F.filter(every, lambda one: _key(one).eqNullSafe(key))
+        events = F.reduce(same, F.lit(0).cast("bigint"), lambda so_far, one: so_far + one["events"])
+        return F.struct(
+            *(key[name].alias(name) for name in _CONTEXT),
+            events.alias("events"),
+            F.array_max(F.transform(same, lambda one: one["last_at"])).alias("last_at"),
+        )
+
+    keys = F.array_sort(F.array_distinct(F.transform(every, _key)))
+    return F.when(F.size(every) > 0, F.transform(keys, added))
+
+
+def _key(context: Column) -> Column:
+    return F.struct(*(context[name].alias(name) for name in _CONTEXT))
 
 
 def bucket(buckets: int, who: Who = "user_id") -> Column:
@@ -121,8 +168,7 @@ def bucket(buckets: int, who: Who = "user_id") -> Column:
 
 
 def _day_counts() -> list[Column]:
-    goods = "coalesce(line_kind, 'goods') = 'goods'"
-    bought, returned = f"event_type = 'purchase' AND {goods}", f"event_type = 'return' AND {goods}"
+    bought, returned = f"event_type = 'purchase' AND {_GOODS}", f"event_type = 'return' AND {_GOODS}"
     return [
         _count("event_type IN ('view', 'click')").alias("views"),
         _count("event_type = 'favourite'").alias("favourites"),

@@ -1,18 +1,26 @@
-"""features.user_days, features.user_item_days -> features.users: what a user did before a day."""
+"""features.user_days, features.user_item_days, silver.items -> features.users: what a user did before a day.
 
+Each feature is what its declaration in ``tables/user_features`` says. Features of one relation are computed in one
+aggregation, whatever their windows; those that are made of others follow in order of depth.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from shoal.tables import USER_FEATURES
-from shoal.tables.features import WINDOWS
-from shoal.tables.vocabulary import MONEY_SUM
+from shoal.tables.feature import Feature, Features
+from shoal.tables.user_features import FEATURES
 from shoal.transforms import outliers, suspects
-from shoal.transforms.accounts import counted
+from shoal.transforms.accounts import consents_at, counted
+from shoal.transforms.facets import contexts, facets
 from shoal.transforms.limits import Limits, recent
 
-_COUNTS = ("searches", "views", "favourites", "carts", "orders", "purchases", "returns")  # counted over each window
+_EXTREME = "extreme_purchases"
+# Whoever asks for some features gets these too: who it is, and what models leave out or go by.
+ALWAYS = ("recency_days", "recency_event_days", "is_buyer", "is_suspect", "suspect_reasons")
 
 
 def user_features(
@@ -22,9 +30,11 @@ def user_features(
     *,
     as_of: date,
     run_id: str,
+    items: DataFrame | None = None,
     user_changes: DataFrame | None = None,
     limits: Limits | None = None,
-    counts_extremes: bool = True,
+    only: Collection[str] | None = None,
+    own: Sequence[Feature] = (),
 ) -> DataFrame:
     """Summarise each user's tiles before ``as_of``.
 
@@ -36,105 +46,115 @@ def user_features(
         item_days: rows of ``features.user_item_days``.
         users: rows of ``silver.users``.
         as_of: first shop-local day that must *not* be seen, so that a label built from it cannot leak.
+        items: the catalogue as it was before ``as_of``, one row of ``silver.items`` per item; None: of no item it is
+            known what it is.
         user_changes: rows of ``silver.user_changes``; None in a shop without a user feed.
         limits: beyond which users are suspect and purchases extreme; None: nobody is, and nothing.
-        counts_extremes: False for who does not read ``extreme_purchases``, which is 0 then: where extreme purchases are
-            kept, nothing else depends on them, and the tiles of items are not compared with their limits.
+        only: names of the features that are wanted; what others need is not computed.
+        own: features of the shop's own; all of them are wanted.
 
     Returns:
-        Rows of ``features.users``, one per user.
+        Rows of ``features.users``, one per user; with ``only``, its key and these columns and :data:`ALWAYS`.
     """
+    known = Features([*FEATURES.values(), *own]) if own else FEATURES
+    needed = known if only is None else known.needed_for([*only, *ALWAYS, *(feature.name for feature in own)])
     before = F.col("event_date") < F.lit(as_of)
     seen, seen_items = days.where(before), item_days.where(before)
     judgements, acts = list[DataFrame](), list[Column]()  # by user
     if limits is not None:
         extremes = outliers.extremes(seen_items, limits)
         judgements = [suspects.breadth_of_busy(recent(days, as_of, limits.params), item_days, limits.params)]
-        if counts_extremes:
+        if _EXTREME in needed:
             judgements.append(outliers.extreme_purchases(extremes))
         acts = suspects.sums(as_of, limits.params)
         if limits.treatment != "keep":  # who is a customer is told by what was bought, whatever counts of it
             judgements.append(seen.groupBy("user_id").agg(*acts))
             acts = []
             seen, seen_items = outliers.treated(seen, seen_items, extremes, limits.treatment)
-    summed = seen.groupBy("user_id").agg(*_sums(as_of), *acts)
-    per_item = seen_items.groupBy("user_id", "item_id")
-    bought = per_item.agg(F.sum("purchases").alias("purchases"), F.sum(F.expr("views + carts")).alias("looks"))
-    breadth = bought.groupBy("user_id").agg(
-        F.count(F.when(F.col("purchases") > 0, 1)).alias("distinct_items"),
-        F.count(F.when(F.col("purchases") + F.col("looks") > 0, 1)).alias("distinct_items_viewed"),
-    )
-    everyone = summed.join(counted(users, user_changes, as_of=as_of), on="user_id", how="left_semi")
-    for known in (breadth, *judgements):
-        everyone = everyone.join(known, on="user_id", how="left")
-    named = everyone.withColumn("run_id", F.lit(run_id)).withColumn("as_of", F.lit(as_of))
-    marked = named.withColumns({**_derived(as_of), **_marks(limits, counts_extremes)})
-    counts = ["distinct_items", "distinct_items_viewed", "extreme_purchases"]
-    return USER_FEATURES.select(marked.fillna(0, subset=counts))
+    everyone = seen.groupBy("user_id").agg(*_aggregates(needed.over("days"), as_of), *acts)
+    everyone = everyone.join(counted(users, user_changes, as_of=as_of), on="user_id", how="left_semi")
+    for told in (*_others(needed, seen, seen_items, items, user_changes, as_of), *judgements):
+        everyone = everyone.join(told, on="user_id", how="left")
+    marks = {"run_id": F.lit(run_id), "as_of": F.lit(as_of), **_marks(limits, _EXTREME in needed)}
+    features = _derived(_gathered(everyone, needed, marks), needed, own, as_of)
+    if only is None:
+        return USER_FEATURES.select(features)
+    wanted = [name for name in FEATURES if name in {*only, *ALWAYS}]
+    return features.select("run_id", "user_id", "as_of", *wanted, *(["own"] if own else []))
+
+
+def _others(
+    needed: Features,
+    days: DataFrame,
+    item_days: DataFrame,
+    items: DataFrame | None,
+    user_changes: DataFrame | None,
+    as_of: date,
+) -> list[DataFrame]:
+    """What is aggregated over other rows than a user's days, by user; nothing of which no feature is needed."""
+    found = []
+    if of_orders := needed.over("orders"):
+        found.append(days.where("orders > 0").groupBy("user_id").agg(*_aggregates(of_orders, as_of)))
+    if of_facets := needed.over("facets"):
+        met = facets(
+            item_days,
+            items,
+            kinds={text for feature in of_facets for text in feature.texts},
+            beside_the_shop=any("shop" in feature.identifiers for feature in of_facets),
+        )
+        found.append(met.groupBy("user_id").agg(*_aggregates(of_facets, as_of)))
+    if of_contexts := needed.over("contexts"):
+        found.append(contexts(days).groupBy("user_id").agg(*_aggregates(of_contexts, as_of)))
+    of_consents = needed.over("consents")
+    if of_consents and user_changes is not None:
+        allowed = consents_at(user_changes, as_of=as_of)
+        found.append(allowed.groupBy("user_id").agg(*_aggregates(of_consents, as_of)))
+    return found
 
 
 def _marks(limits: Limits | None, counts_extremes: bool) -> dict[str, Column]:
     """What a user's values beyond the limits say; nothing where there are none."""
-    none = {"extreme_purchases": F.lit(0).cast("bigint")}
+    none = {_EXTREME: F.lit(0).cast("bigint")} if limits is None or not counts_extremes else {}
     if limits is None:
         return {"is_suspect": F.lit(False), "suspect_reasons": F.array().cast("array<string>"), **none}
-    return {**suspects.marks(limits.of_users, limits.params), **({} if counts_extremes else none)}
+    return {**suspects.marks(limits.of_users, limits.params), **none}
 
 
-def _sums(as_of: date) -> list[Column]:
-    """What adds up over days."""
-    ordered = F.when(F.col("orders") > 0, F.col("event_date"))
-    windows = [
-        column.alias(f"{name}_{window}d")
-        for window in WINDOWS
-        for name, column in {
-            **{count: _within(count, as_of, window) for count in _COUNTS},
-            "active_days": _within(F.lit(1), as_of, window),
-            "spend": _within("gross", as_of, window, absent=None).cast(MONEY_SUM),
-        }.items()
-    ]
-    return [
-        F.min("event_date").alias("first_day"),
-        F.max("event_date").alias("last_day"),
-        F.min(ordered).alias("first_order_day"),
-        F.max(ordered).alias("last_order_day"),
-        F.count(ordered).alias("order_days"),
-        F.max("last_order_at").alias("last_order_at"),
-        F.sum("orders").alias("frequency"),
-        F.sum("gross").cast(MONEY_SUM).alias("spend"),
-        F.sum("returned").cast(MONEY_SUM).alias("returned"),
-        F.sum("pieces").alias("pieces"),
-        F.sum("returned_pieces").alias("returned_pieces"),
-        F.sum("purchases").alias("purchases"),
-        F.count("*").alias("active_days"),
-        *windows,
-    ]
+def _gathered(rows: DataFrame, needed: Features, marks: Mapping[str, Column]) -> DataFrame:
+    """The aggregates of each user, with 0 where there is nothing to count, and null where nobody could say anything."""
+    of_relations = [feature for feature in needed.values() if feature.over not in ("user", "limits")]
+    there = {*rows.columns}
+    found = dict(marks)
+    for feature in of_relations:
+        of_type = feature.type or "string"
+        value = F.col(feature.name) if feature.name in there else F.lit(None).cast(of_type)
+        found[feature.name] = value if feature.otherwise is None else F.coalesce(value, F.lit(feature.otherwise))
+    if _EXTREME in there:
+        found[_EXTREME] = F.coalesce(_EXTREME, F.lit(0))
+    return rows.select("user_id", *(column.alias(name) for name, column in found.items()))
 
 
-def _within(value: str | Column, as_of: date, window: int, absent: int | None = 0) -> Column:
-    column = F.col(value) if isinstance(value, str) else value
-    inside = F.col("event_date") >= F.lit(as_of - timedelta(days=window))
-    return F.sum(F.when(inside, column).otherwise(F.lit(absent)))
+def _derived(rows: DataFrame, needed: Features, own: Sequence[Feature], as_of: date) -> DataFrame:
+    """With the features that are made of others, the simplest first, and the shop's own as a map."""
+    by_depth: dict[int, list[str]] = {}
+    for feature in needed.over("user"):
+        by_depth.setdefault(needed.depth(feature.name), []).append(_sql(feature, as_of))
+    named = ", ".join(f"'{feature.name}', {feature.name}" for feature in own)
+    by_depth[max(by_depth, default=0) + 1] = [f"CAST(map({named}) AS map<string, double>) AS own"]
+    found = rows
+    for depth in sorted(by_depth):
+        found = found.selectExpr("*", *by_depth[depth])
+    return found
 
 
-def _derived(as_of: date) -> dict[str, Column]:
-    """What follows from the sums."""
-    until = F.lit(as_of)
-    spend, returned = F.col("spend"), F.col("returned")
-    nothing = F.lit(0).cast(MONEY_SUM)
-    priced = spend.isNotNull() | returned.isNotNull()
-    net = F.coalesce(spend, nothing) - F.coalesce(returned, nothing)
-    order_span = F.datediff("last_order_day", "first_order_day")
-    return {
-        "recency_days": F.datediff(until, "last_order_day"),
-        "recency_event_days": F.datediff(until, "last_day"),
-        "tenure_days": F.datediff(until, "first_day"),
-        "net_spend": F.when(priced, net).cast(MONEY_SUM),
-        "order_value": F.when(F.col("frequency") > 0, spend.cast("double") / F.col("frequency")),
-        "basket_size": F.when(F.col("frequency") > 0, F.col("purchases") / F.col("frequency")),
-        "return_rate": F.when(F.col("pieces") > 0, F.least(F.lit(1.0), F.col("returned_pieces") / F.col("pieces"))),
-        "gap_days": F.when(F.col("order_days") > 1, order_span / (F.col("order_days") - 1)),
-        "is_buyer": F.col("frequency") > 0,
-        # Who has bought at a price spent 0 in a window without a purchase; who never has, nothing is known of.
-        **{f"spend_{days}d": F.when(spend.isNotNull(), F.coalesce(f"spend_{days}d", nothing)) for days in WINDOWS},
-    }
+def _aggregates(features: list[Feature], as_of: date) -> list[Column]:
+    return [F.expr(_sql(feature, as_of)) for feature in features]
+
+
+def _sql(feature: Feature, as_of: date) -> str:
+    """Its SQL at a cut, under its name."""
+    sql = feature.sql.replace(":as_of", f"DATE '{as_of}'")
+    if feature.window is not None:
+        sql = sql.replace(":since", f"DATE '{as_of - timedelta(days=feature.window)}'")
+    typed = sql if feature.type is None else f"CAST({sql} AS {feature.type.simpleString()})"
+    return f"{typed} AS {feature.name}"

@@ -1,0 +1,86 @@
+"""features.user_item_days, silver.items -> what each user met of each item, category and brand.
+
+One shuffle by user carries all of it: the last day per user and item, from which different ones are counted exactly
+over any window, is put together where the user's tiles lie, and so are categories and brands.
+"""
+
+from collections.abc import Set as AbstractSet
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+ITEM = "item"
+OF_CATALOGUE = ("category", "brand")
+OF_EVENTS = ("channel", "region", "device")
+ANY = "any "  # before a facet: all of its names as one
+_SUMS = ("lines", "looks", "paid", "priced_pieces", "ratings", "rating_sum")
+
+
+def facets(
+    item_days: DataFrame, items: DataFrame | None, *, kinds: AbstractSet[str], beside_the_shop: bool
+) -> DataFrame:
+    """What each user met, by facet.
+
+    Args:
+        item_days: rows of ``features.user_item_days`` before a cut.
+        items: the catalogue at the cut: ``item_id``, ``category``, ``brand``; None: of no item it is known.
+        kinds: the facets that are wanted, of :data:`ITEM` and :data:`OF_CATALOGUE`, and of each ``any`` as well.
+        beside_the_shop: whether ``shop`` is wanted, which takes a pass over the tiles of its own.
+
+    Returns:
+        ``user_id``, ``facet``, ``name``, and of what the user did with it ``lines`` (purchase lines), ``looks`` (views,
+        clicks and carts), ``last_bought`` and ``last_met`` (day of the last purchase, and of that or a look; null
+        without), ``paid`` for ``priced_pieces``, ``ratings`` and ``rating_sum``; ``shop`` is a struct of the sums of
+        all users. Rows of the facet ``any item`` hold all items as one, under an empty name, and so on.
+    """
+    named = [] if items is None else sorted(kinds & {*OF_CATALOGUE})
+    counted = item_days.select(
+        "user_id", "item_id", "event_date", F.col("purchases").alias("lines"), F.expr("views + carts").alias("looks"),
+        F.when(F.col("priced_pieces") > 0, F.col("gross")).alias("paid"), "priced_pieces", "ratings", "rating_sum",
+    )  # fmt: skip
+    wanted = {*kinds & {ITEM}, *named, *(kind for kind in kinds if kind.removeprefix(ANY) in {ITEM, *named})}
+    described = counted if items is None or not named else counted.join(
+        items.select("item_id", *named), on="item_id", how="left"
+    )  # fmt: skip
+    each = F.explode(F.array(*(_named(kind) for kind in sorted(wanted)))).alias("_facet")
+    by_name = [F.col("_facet.facet").alias("facet"), F.col("_facet.name").alias("name")]
+    pairs = described.repartition("user_id").groupBy("user_id", "item_id", *named).agg(
+        *(F.sum(name).alias(name) for name in _SUMS),
+        F.max(F.when(F.col("lines") > 0, F.col("event_date"))).alias("last_bought"),
+        F.max(F.when(F.expr("lines + looks > 0"), F.col("event_date"))).alias("last_met"),
+    )  # fmt: skip
+    measures = [*_SUMS, "last_bought", "last_met"]
+    met = pairs.select("user_id", each, *measures).where("_facet.name IS NOT NULL")
+    found = met.groupBy("user_id", *by_name).agg(
+        *((F.sum if name in _SUMS else F.max)(name).alias(name) for name in measures)
+    )
+    if not beside_the_shop:
+        return found.withColumn("shop", F.lit(None))
+    sums = [name for name in _SUMS if name != "looks"]
+    sold = described.where("lines > 0 OR ratings > 0").select(each, *sums).where("_facet.name IS NOT NULL")
+    shop = sold.groupBy(*by_name).agg(F.struct(*(F.sum(name).alias(name) for name in sums)).alias("shop"))
+    return found.join(shop, on=["facet", "name"], how="left")
+
+
+def _named(kind: str) -> Column:
+    facet = kind.removeprefix(ANY)
+    column = F.col("item_id" if facet == ITEM else facet)
+    name = column if facet == kind else F.when(column.isNotNull(), F.lit(""))
+    return F.struct(F.lit(kind).alias("facet"), name.alias("name"))
+
+
+def contexts(days: DataFrame) -> DataFrame:
+    """``user_id``, ``facet``, ``name``, ``events``, ``last_at``: of each user's channels, regions and devices.
+
+    Args:
+        days: rows of ``features.user_days`` before a cut.
+    """
+    told = days.where("contexts IS NOT NULL").select("user_id", F.explode("contexts").alias("_context"))
+    names = [F.struct(F.lit(kind).alias("facet"), F.col(f"_context.{kind}").alias("name")) for kind in OF_EVENTS]
+    each = told.repartition("user_id").select(
+        "user_id", F.explode(F.array(*names)).alias("_facet"), "_context.events", "_context.last_at"
+    )
+    known = each.where("_facet.name IS NOT NULL")
+    return known.groupBy("user_id", F.col("_facet.facet").alias("facet"), F.col("_facet.name").alias("name")).agg(
+        F.sum("events").alias("events"), F.max("last_at").alias("last_at")
+    )
