@@ -85,8 +85,8 @@ def evaluate_recommend(
     """
     progress = Progress(given["log_format"])
     with told(progress, "evaluate", given["verbose"]):
-        from shoal.evaluation.request import asked
         from shoal.evaluation.known import known_models
+        from shoal.evaluation.request import asked
 
         known = known_models()
         request = asked(
