@@ -24,13 +24,14 @@ setup(
     install_requires=[
         "click>=8.1",  # the command line
         "great-expectations>=1.24,<1.25",  # gates; without its [spark] extra, which caps pyspark
+        "numba>=0.61",  # loops of ALS and neighbours as machine code; from 0.61 on also in code shipped as a zip
         "numpy>=2.0",
         "pandas>=2.2,<3",  # pyspark does not support pandas 3 before 4.3
         "pyarrow>=18",
         "pydantic>=2.7,<3",  # settings
         "pyyaml>=6.0",
         "rich>=13",  # progress and tables on a terminal
-        "scipy>=1.11",  # Hungarian matching of segments between runs
+        "scipy>=1.11",  # matching of segments between runs, sparse matrices
         "tzdata",  # zones, where the system has none
     ],
     extras_require={

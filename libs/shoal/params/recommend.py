@@ -10,7 +10,9 @@ from shoal.params.base import Params, Seed
 class RecommendParams(Params):
     """One list per user."""
 
-    engine: Literal["mllib"] = Field(description="what fits the model")
+    engine: Literal["mllib", "native"] = Field(
+        description="what fits the model: mllib over the cluster, native in one task"
+    )
     top_n: int = Field(ge=1, le=1000, description="items per user")
     active_days: int = Field(ge=1, description="users without an event in this many days get no list")
     exclude_owned: bool = Field(description="true: never what the user already bought")

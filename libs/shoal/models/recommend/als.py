@@ -1,15 +1,23 @@
 """Strengths -> factors of users and items: implicit ALS."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, Literal
 
 from pyspark.ml.recommendation import ALS
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from shoal.kernels.als import factors_of_pairs
 from shoal.models.recommend.numbering import number
+from shoal.models.recommend.scoring import best_by_factors
+from shoal.models.recommend.tasks import PAIRS_IN_ONE_TASK, threads_of_a_task
 from shoal.params import RecommendParams
 
-_PAIRS_PER_BLOCK = 250_000  # of ALS; blocks depend on the data's size alone, as the first factors depend on them
+Engine = Literal["mllib", "native"]
+
+_PAIRS_PER_BLOCK = 250_000  # of MLlib; blocks depend on the data's size alone, as the first factors depend on them
 
 
 @dataclass(frozen=True)
@@ -24,6 +32,7 @@ class AlsModel:
     reg: float
     alpha: float
     seed: int
+    engine: str = "mllib"  # what fitted it
 
 
 @dataclass(frozen=True)
@@ -34,44 +43,90 @@ class FittedAls:
     user_factors: DataFrame
     item_factors: DataFrame
 
+    def best(self, users: DataFrame, barred: DataFrame, items: DataFrame, n: int) -> DataFrame:
+        """Each user's best items; see :class:`shoal.models.recommend.recommender.Fitted`."""
+        return best_by_factors(self.user_factors, self.item_factors, self.model.rank, users, barred, items, n)
+
+
+@dataclass(frozen=True)
+class Als:
+    """Factors of users and items whose products say who wants what (Hu, Koren, Volinsky 2008).
+
+    Both engines minimise the same loss (:mod:`shoal.kernels.als`). ``native`` runs the whole loop in one task, with all
+    cores of its executor and no Spark job per iteration; it needs some 40 bytes a pair there. ``mllib`` spreads the
+    pairs over the cluster; it also fits what is more than ``PAIRS_IN_ONE_TASK`` pairs, whatever is asked for, and the
+    model says so in ``engine``.
+
+    The same pairs give the same factors, whatever their order and partitioning: ids are numbered in sorted order. Of
+    MLlib on a cluster, the order in which shuffled blocks arrive may still move the last digits; of the native
+    engine, another processor may.
+    """
+
+    name: ClassVar[str] = "als"
+    SPACE: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "rank": (8, 16, 32, 64, 128),
+        "reg": (0.01, 0.03, 0.1, 0.3),
+        "alpha": (0.1, 0.3, 1.0, 3.0, 10.0, 40.0),
+    }
+
+    engine: Engine = "native"
+    rank: int = 32  # length of the factors
+    max_iter: int = 15  # iterations
+    reg: float = 0.1  # penalty on the factors, times the number of pairs
+    alpha: float = 1.0  # confidence per unit of strength
+    seed: int = 7
+    min_interactions: int = 1  # fewer pairs: nothing is learned
+
+    def fit(self, pairs: DataFrame) -> FittedAls | None:
+        """Learn from ``user_id``, ``item_id`` and ``strength``; None with fewer than ``min_interactions`` pairs."""
+        known = pairs.select("user_id", "item_id", F.col("strength").cast("float").alias("strength")).checkpoint()
+        interactions = known.count()
+        if interactions < max(self.min_interactions, 1):
+            return None
+        engine = self.engine if interactions <= PAIRS_IN_ONE_TASK else "mllib"
+        fitted = self._native(known) if engine == "native" else self._mllib(known, interactions)
+        user_factors, item_factors = fitted
+        model = AlsModel(
+            rank=self.rank, users=user_factors.count(), items=item_factors.count(), interactions=interactions,
+            max_iter=self.max_iter, reg=self.reg, alpha=self.alpha, seed=self.seed, engine=engine,
+        )  # fmt: skip
+        return FittedAls(model, user_factors, item_factors)
+
+    def _native(self, pairs: DataFrame) -> tuple[DataFrame, DataFrame]:
+        loop = partial(
+            factors_of_pairs, threads=threads_of_a_task(pairs.sparkSession), rank=self.rank, iterations=self.max_iter,
+            reg=self.reg, alpha=self.alpha, seed=self.seed,
+        )  # fmt: skip
+        schema = "side string, id string, number int, factor array<double>"
+        factors = pairs.repartition(1).mapInArrow(loop, schema).checkpoint()
+        return factors.where("side = 'user'"), factors.where("side = 'item'")
+
+    def _mllib(self, pairs: DataFrame, interactions: int) -> tuple[DataFrame, DataFrame]:
+        users = number(pairs.select(F.col("user_id").alias("id")))
+        items = number(pairs.select(F.col("item_id").alias("id")))
+        blocks = 2 + interactions // _PAIRS_PER_BLOCK
+        ratings = (
+            pairs.join(users.select(F.col("id").alias("user_id"), F.col("number").alias("user")), "user_id", "inner")
+            .join(items.select(F.col("id").alias("item_id"), F.col("number").alias("item")), "item_id", how="inner")
+            .select("user", "item", "strength")
+            .repartition(blocks, "user")
+            .sortWithinPartitions("user", "item")
+            .checkpoint()
+        )
+        als = ALS(
+            rank=self.rank, maxIter=self.max_iter, regParam=self.reg, alpha=self.alpha, seed=self.seed,
+            implicitPrefs=True, nonnegative=False, numUserBlocks=blocks, numItemBlocks=blocks,
+            userCol="user", itemCol="item", ratingCol="strength", coldStartStrategy="drop", checkpointInterval=10,
+        ).fit(ratings)  # fmt: skip
+        return _factors("user", als.userFactors, users), _factors("item", als.itemFactors, items)
+
 
 def fit(strengths: DataFrame, params: RecommendParams) -> FittedAls | None:
-    """Factors of users and items whose products say who wants what (Hu, Koren, Volinsky 2008, as in MLlib).
-
-    The same pairs give the same factors, whatever their order and partitioning: ids are numbered in sorted
-    order, and rows, partitions and blocks are laid out by the numbers and by how many pairs there are. On a
-    cluster, the order in which shuffled blocks arrive may still move the last digits.
-
-    Returns:
-        The model, or None with fewer than ``min_interactions`` pairs: popularity stands in.
-    """
-    pairs = strengths.select("user_id", "item_id", "strength").checkpoint()
-    interactions = pairs.count()
-    if interactions < params.min_interactions:
-        return None
-    users = number(pairs.select(F.col("user_id").alias("id")))
-    items = number(pairs.select(F.col("item_id").alias("id")))
-    blocks = 2 + interactions // _PAIRS_PER_BLOCK
-    ratings = (
-        pairs.join(users.select(F.col("id").alias("user_id"), F.col("number").alias("user")), "user_id", how="inner")
-        .join(items.select(F.col("id").alias("item_id"), F.col("number").alias("item")), "item_id", how="inner")
-        .select("user", "item", F.col("strength").cast("float").alias("strength"))
-        .repartition(blocks, "user")
-        .sortWithinPartitions("user", "item")
-        .checkpoint()
-    )
-    als = ALS(
-        rank=params.rank, maxIter=params.max_iter, regParam=params.reg, alpha=params.alpha, seed=params.seed,
-        implicitPrefs=True, nonnegative=False, numUserBlocks=blocks, numItemBlocks=blocks,
-        userCol="user", itemCol="item", ratingCol="strength", coldStartStrategy="drop", checkpointInterval=10,
-    ).fit(ratings)  # fmt: skip
-    user_factors = _factors("user", als.userFactors, users)
-    item_factors = _factors("item", als.itemFactors, items)
-    model = AlsModel(
-        rank=params.rank, users=user_factors.count(), items=item_factors.count(), interactions=interactions,
-        max_iter=params.max_iter, reg=params.reg, alpha=params.alpha, seed=params.seed,
-    )  # fmt: skip
-    return FittedAls(model, user_factors, item_factors)
+    """:class:`Als` with the settings of a list; None with fewer than ``min_interactions`` pairs."""
+    return Als(
+        engine=params.engine, rank=params.rank, max_iter=params.max_iter, reg=params.reg, alpha=params.alpha,
+        seed=params.seed, min_interactions=params.min_interactions,
+    ).fit(strengths)  # fmt: skip
 
 
 def _factors(side: str, factors: DataFrame, ids: DataFrame) -> DataFrame:

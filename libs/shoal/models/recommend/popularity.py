@@ -1,11 +1,17 @@
-"""features.user_item_days -> the items that most people buy."""
+"""The items that most people buy: of features.user_item_days, and as a model of pairs like the others."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any, ClassVar, Literal
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from shoal.models.recommend.offers import best_offers
 from shoal.params import RecommendParams
+
+_UNIT = 1e-6  # strengths are summed as whole multiples of this, so that no order of addition can change a sum
 
 
 def popular(user_item_days: DataFrame, allowed_items: DataFrame, *, as_of: date, days: int, limit: int) -> DataFrame:
@@ -60,3 +66,53 @@ def one_row_per_item(items: DataFrame) -> DataFrame:
     """``item_id`` and ``item_group_id``, which is the item itself where no group is known."""
     group = F.col("item_group_id") if "item_group_id" in items.columns else F.lit(None).cast("string")
     return items.groupBy("item_id").agg(F.coalesce(F.min(group), F.col("item_id")).alias("item_group_id"))
+
+
+@dataclass(frozen=True)
+class FittedPopularity:
+    """How popular each item is."""
+
+    scores: DataFrame  # item_id and score
+
+    def best(self, users: DataFrame, barred: DataFrame, items: DataFrame, n: int) -> DataFrame:
+        """The same items for all, less what is barred; see :class:`shoal.models.recommend.recommender.Fitted`."""
+        known = items.select("item_id", "item_group_id").join(self.scores, "item_id", how="inner").checkpoint()
+        theirs = barred.join(users.select("user_id"), "user_id", how="left_semi")
+        of_known = theirs.join(known, "item_id", how="left_semi").checkpoint()
+        most = of_known.groupBy("user_id").count().agg(F.max("count").alias("items")).first()
+        depth = n + int(most["items"] or 0 if most is not None else 0)  # groups that are enough for any user
+        place = F.min(F.struct(-F.col("score"), F.col("item_id"))).alias("place")
+        groups = known.groupBy("item_group_id").agg(place).orderBy("place").limit(depth)
+        in_order = Window.orderBy(F.desc("score"), "item_id")  # over no more than `depth` groups
+        offers = known.join(groups, "item_group_id", how="left_semi").select(
+            "item_id", "score", F.row_number().over(in_order).alias("rank"), F.lit("").alias("reason")
+        )
+        wanted = users.select("user_id", F.lit(0).alias("found"))
+        found = best_offers(wanted, None, offers, of_known, items.select("item_id", "item_group_id"), n)
+        return found.select("user_id", "item_id", "item_group_id", "rank", "score")
+
+
+@dataclass(frozen=True)
+class Popularity:
+    """What most users took, the same for everybody; ``days`` counts back from the newest act of all pairs."""
+
+    name: ClassVar[str] = "popularity"
+    SPACE: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "by": ("users", "strength"),
+        "days": (None, 7, 14, 30, 90, 180),
+    }
+
+    by: Literal["users", "strength"] = "users"  # count users, or add up their strengths
+    days: int | None = None  # pairs whose latest act is older do not count; None: all do, as do those without a time
+
+    def fit(self, pairs: DataFrame) -> FittedPopularity | None:
+        """Learn from ``user_id``, ``item_id``, ``strength`` and, with ``days``, ``last_at``; None without pairs."""
+        if self.days is not None:
+            newest = F.broadcast(pairs.agg(F.max("last_at").alias("newest")))
+            age = F.unix_micros("newest") - F.unix_micros("last_at")
+            young = F.col("last_at").isNull() | (age < F.lit(self.days * 86_400_000_000))
+            pairs = pairs.crossJoin(newest).where(young)
+        units = F.sum(F.round(F.col("strength") / F.lit(_UNIT)).cast("long")) * F.lit(_UNIT)
+        score = F.count(F.lit(1)).cast("double") if self.by == "users" else F.round(units, 6)
+        scores = pairs.groupBy("item_id").agg(score.alias("score")).checkpoint()
+        return None if scores.isEmpty() else FittedPopularity(scores)

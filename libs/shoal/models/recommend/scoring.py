@@ -6,39 +6,54 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from shoal.kernels.top_n import best_of_blocks
-from shoal.models.recommend.als import FittedAls
 
-ALS = "als"  # source of rows
-SAME_TASTE = "chosen by people with the same taste"
 _USERS_PER_BLOCK = 1024
 _FLOATS_PER_ITEM_BLOCK = 131_072  # 4,096 items at rank 32: 32 MB of scores for a block of users
 _PAIRS_PER_TASK = 64  # pairs of blocks that may be in memory at once, some 0.7 MB each
 _BROADCAST_BLOCKS = 64  # of items, some 34 MB; more are shuffled
 
 
-def best_by_als(fitted: FittedAls, users: DataFrame, barred: DataFrame, items: DataFrame, top_n: int) -> DataFrame:
-    """Each known user's best ``top_n`` item groups by ALS, exactly: user blocks x item blocks, merged."""
+def best_by_factors(
+    user_factors: DataFrame,
+    item_factors: DataFrame,
+    rank: int,
+    users: DataFrame,
+    barred: DataFrame,
+    items: DataFrame,
+    n: int,
+) -> DataFrame:
+    """Each known user's best ``n`` item groups by inner products, exactly: user blocks x item blocks, merged.
+
+    Args:
+        user_factors: ``id``, ``number`` and ``factor``.
+        item_factors: the same of items.
+        rank: length of the factors.
+        users, barred, items, n: as for :meth:`shoal.models.recommend.recommender.Fitted.best`.
+
+    Returns:
+        As that method does.
+    """
     known_items = items.join(
-        fitted.item_factors.withColumnRenamed("id", "item_id"), "item_id", how="inner"
+        item_factors.select(F.col("id").alias("item_id"), "number", "factor"), "item_id", how="inner"
     ).checkpoint()
-    known_users = users.join(fitted.user_factors.withColumnRenamed("id", "user_id"), "user_id", how="inner")
-    known_users = known_users.select("user_id", "number", "factor").checkpoint()
-    item_blocks = 1 + known_items.count() * fitted.model.rank // _FLOATS_PER_ITEM_BLOCK
+    known_users = users.join(
+        user_factors.select(F.col("id").alias("user_id"), "number", "factor"), "user_id", how="inner"
+    ).checkpoint()
+    item_blocks = 1 + known_items.count() * rank // _FLOATS_PER_ITEM_BLOCK
     user_blocks = 1 + known_users.count() // _USERS_PER_BLOCK
     tasks = 1 + user_blocks * item_blocks // _PAIRS_PER_TASK
     left = _user_blocks(known_users, _owned_numbers(barred, known_items), user_blocks).repartition(tasks, "user_block")
     right = _item_blocks(known_items, item_blocks)
     best = left.crossJoin(F.broadcast(right) if item_blocks <= _BROADCAST_BLOCKS else right).mapInArrow(
-        partial(best_of_blocks, n=top_n), "user int, item int, score double"
+        partial(best_of_blocks, n=n), "user int, item int, score double"
     )
     by_user = Window.partitionBy("user").orderBy(F.desc("score"), "item")  # numbers are in order of item_id
     return (
         best.withColumn("rank", F.row_number().over(by_user))
-        .where(F.col("rank") <= top_n)
+        .where(F.col("rank") <= n)
         .join(known_users.select(F.col("number").alias("user"), "user_id"), "user", how="inner")
         .join(known_items.select(F.col("number").alias("item"), "item_id", "item_group_id"), "item", how="inner")
-        .withColumns({"source": F.lit(ALS), "reason": F.lit(SAME_TASTE)})
-        .select("user_id", "rank", "item_id", "score", "source", "reason", "item_group_id")
+        .select("user_id", "item_id", "item_group_id", "rank", "score")
     )
 
 
