@@ -29,7 +29,7 @@ def frames(spark, lists, wanted, train):
 def figures_of(spark, lists, wanted, train, lengths=LENGTHS):
     made = frames(spark, lists, wanted, train)
     facts = item_facts(made["train"])
-    likeness = listed_likeness(made["lists"], made["train"], facts, max(lengths))
+    likeness = listed_likeness(made["lists"], len(wanted), made["train"], facts, max(lengths))
     rows = user_figures(made["lists"], made["relevant"], made["users"], facts, likeness, lengths).collect()
     return {row["user_id"]: dict(zip(names(lengths), row["figures"], strict=True)) for row in rows}
 
@@ -114,11 +114,11 @@ def test_a_user_without_a_list_scores_nothing_and_has_no_novelty(spark):
 
 
 def test_likeness_of_items_with_many_users_is_told_from_a_fair_sample(spark, monkeypatch):
-    """300 of 600 users have both items: the cosine is 300 / sqrt(450 x 450). A third of each item's users are looked at."""
+    """300 of 600 users have both items: the cosine is 300 / sqrt(450 x 450). A third of the users are looked at."""
     monkeypatch.setattr(metrics, "_KEPT_USERS", 150)
     train = [(f"t{n}", item) for n in range(600) for item in "ab" if n < 300 or (n % 2 == 0) == (item == "a")]
     made = frames(spark, {"u": "ab"}, {"u": {"a"}}, train)
-    (row,) = listed_likeness(made["lists"], made["train"], item_facts(made["train"]), 2).collect()
+    (row,) = listed_likeness(made["lists"], 1, made["train"], item_facts(made["train"]), 2).collect()
 
     # Of 300 common users a third is drawn: 100 with a standard deviation of sqrt(300 x 1/3 x 2/3) = 8.2.
     assert row["cosine"] == pytest.approx(300 / 450, abs=4 * 3 * 8.2 / 450)

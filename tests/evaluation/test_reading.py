@@ -55,7 +55,7 @@ def test_times_are_numbers_or_iso(read, time):
         ("a.csv", CSV.format(SECONDS)),
         ("a.csv.gz", CSV.format(SECONDS)),
         ("a.txt", CSV.format(SECONDS).replace(",", ";").replace("a;b", "a,b").replace("Ω;", "Ω,")),
-        ("a.tsv", f"visitor\tsku\twhat\tstars\tat\n1\tsku 1\tview\t4\t{SECONDS}\n\"Ω,ü\"\"'\"\ta,b\tbuy\t.5\t{SECONDS}\n"),
+        ("a.tsv", f'visitor\tsku\twhat\tstars\tat\n1\tsku 1\tview\t4\t{SECONDS}\n"Ω,ü""\'"\ta,b\tbuy\t.5\t{SECONDS}\n'),
         ("a.csv", "\ufeff" + CSV.format(SECONDS)),
     ],
 )
@@ -93,7 +93,11 @@ FAULTS = [
     ("user", ",x,view,1,5", "1 of 2 rows have no user in column visitor, such as visitor=null, sku=x"),
     ("item", "a,,view,1,5", "no item in column sku"),
     ("event", "a,x,,1,5", "no event type in column what"),
-    ("unknown event", "a,x,wink,1,5", "an event type without a weight in column what, such as visitor=a, sku=x, what=wink"),
+    (
+        "unknown event",
+        "a,x,wink,1,5",
+        "an event type without a weight in column what, such as visitor=a, sku=x, what=wink",
+    ),
     ("rating", "a,x,view,good,5", "a rating that is no number in column stars"),
     ("no rating", "a,x,view,,5", "a rating that is no number in column stars"),
     ("NaN", "a,x,view,NaN,5", "a rating that is no number in column stars"),

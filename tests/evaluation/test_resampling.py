@@ -1,5 +1,7 @@
 """The bootstrap's weights are Poisson, belong to the user, and sum up alike however users are cut into batches."""
 
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -33,7 +35,7 @@ def test_a_user_has_the_same_weights_in_any_company():
 
 def batches(users, warm, figures, cuts):
     bounds = [0, *cuts, len(users)]
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds):
         yield pa.RecordBatch.from_pydict(
             {
                 "user": pa.array(users[start:end].view(np.int64)),

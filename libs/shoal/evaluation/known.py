@@ -1,12 +1,9 @@
-"""Every model that can be measured, by its name."""
-
-import importlib
-from collections.abc import Mapping
+"""Every model that can be measured, by its name: the one place that looks into the registry."""
 
 from shoal.models.recommend.recommender import Recommender
+from shoal.models.recommend.registry import RECOMMENDERS
 
 
 def known_models() -> dict[str, Recommender]:
     """Each model with its default settings."""
-    registry: Mapping[str, type[Recommender]] = importlib.import_module("shoal.models.recommend.registry").RECOMMENDERS
-    return {name: model() for name, model in registry.items()}
+    return {name: model() for name, model in RECOMMENDERS.items()}

@@ -35,11 +35,21 @@ def ranked(setting: Setting, fallback: Recommender, trial: Trial, n: int) -> Ran
     """
     with persisted(pairs(trial.train, setting.strength, trial.now)) as learned:
         fitted = setting.model.fit(learned)
-        own = _best(fitted, trial.users.select("user_id"), trial.barred, trial.items, n)
-        if setting.model == fallback:
-            return Ranked(own.withColumn("filled", F.lit(False)).checkpoint(), fitted is not None)
-        own = own.checkpoint()
-        return Ranked(_filled(own, fallback.fit(learned), trial, n).checkpoint(), fitted is not None)
+        own = _best(fitted, trial.users.select("user_id"), trial.barred, trial.items, n).checkpoint()
+        named = own.withColumn("filled", F.lit(False))
+        counts = own.groupBy("user_id").agg(F.count(F.lit(1)).cast("int").alias("found"))
+        full = min(n, trial.sizes.items)
+        if setting.model == fallback or counts.where(F.col("found") >= full).count() == trial.sizes.users:
+            return Ranked(named, fitted is not None)
+        short = (
+            trial.users.select("user_id")
+            .join(counts, "user_id", how="left")
+            .select("user_id", F.coalesce("found", F.lit(0)).alias("found"))
+            .where(F.col("found") < full)
+            .checkpoint()
+        )
+        more = _more(own, short, fallback.fit(learned), trial, n)
+        return Ranked(named.unionByName(more).checkpoint(), fitted is not None)
 
 
 def _best(fitted: Fitted | None, users: DataFrame, barred: DataFrame, items: DataFrame, n: int) -> DataFrame:
@@ -48,30 +58,17 @@ def _best(fitted: Fitted | None, users: DataFrame, barred: DataFrame, items: Dat
     return fitted.best(users, barred, items, n).select(*PAIR, F.col("rank").cast("int").alias("rank"))
 
 
-def _filled(own: DataFrame, fallback: Fitted | None, trial: Trial, n: int) -> DataFrame:
-    """Lists that are too short, with the fallback's items below."""
-    counts = own.groupBy("user_id").agg(F.count(F.lit(1)).cast("int").alias("found"))
-    found = F.coalesce("found", F.lit(0))
-    short = (
-        trial.users.select("user_id")
-        .join(counts, "user_id", how="left")
-        .select("user_id", found.alias("found"))
-        .where(found < F.least(F.lit(n), F.lit(trial.sizes.items)))
-        .checkpoint()
-    )
-    named = own.withColumn("filled", F.lit(False))
-    if short.isEmpty():
-        return named
+def _more(own: DataFrame, short: DataFrame, fallback: Fitted | None, trial: Trial, n: int) -> DataFrame:
+    """The fallback's items, ranked after those that each user ``found``."""
     few = short.select("user_id")
     barred = trial.barred.unionByName(own.select(*PAIR)).join(few, "user_id", how="left_semi")
-    more = (
+    return (
         _best(fallback, few, barred, trial.items, n)
         .join(short, "user_id", how="inner")
         .withColumn("rank", F.col("rank") + F.col("found"))
         .where(F.col("rank") <= n)
         .select(*PAIR, "rank", F.lit(True).alias("filled"))
     )
-    return named.unionByName(more)
 
 
 def among(lists: DataFrame, candidates: DataFrame, n: int) -> DataFrame:

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from shoal.config.wording import did_you_mean
 from shoal.errors import DataError
+from shoal.evaluation.blending import blended
 from shoal.evaluation.bootstrap import bootstrap
 from shoal.evaluation.lists import Ranked, Setting, among, ranked
 from shoal.evaluation.metrics import item_facts, list_figures, listed_likeness, names, user_figures
@@ -23,10 +24,12 @@ from shoal.evaluation.splits import inner, parted, resembling
 from shoal.evaluation.trial import PAIR, Trial, opened_trial
 from shoal.evaluation.tuning import Tried, rungs, tuned
 from shoal.frames import persisted
+from shoal.models.recommend.blend import Blend
 from shoal.models.recommend.recommender import Recommender
 
 BASELINE = "popularity"
 _BOUGHT = ("purchase", "buy", "transaction", "order")  # what feeds call a purchase
+_FEWEST_MEMBERS = 3  # models named beside a blend are its members; with fewer, its own come to them
 _MOST_EVENTS = 1000  # different ones, of which the driver sees each
 
 Tell = Callable[[str], None]
@@ -67,7 +70,10 @@ def _seeded(model: Recommender, seed: int) -> Recommender:
     """The model with the evaluation's seed, where it has one."""
     any_model: Any = model
     fields = {field.name for field in dataclasses.fields(any_model)} if dataclasses.is_dataclass(any_model) else set()
-    seeded: Recommender = dataclasses.replace(any_model, seed=seed) if "seed" in fields else model
+    given: dict[str, Any] = {"seed": seed} if "seed" in fields else {}
+    if isinstance(model, Blend):
+        given["models"] = tuple(_seeded(member, seed) for member in model.models)
+    seeded: Recommender = dataclasses.replace(any_model, **given) if given else model
     return seeded
 
 
@@ -154,8 +160,8 @@ def _candidates(spark: SparkSession, path: str, request: Request, trial: Trial) 
     without = trial.users.join(given, "user_id", how="left_anti").count()
     if without:
         raise DataError(
-            f"{path}: has no candidates for {without:,} of {trial.sizes.warm_users + trial.sizes.cold_users:,} test "
-            "users; they would be ranked among their own test items only"
+            f"{path}: has no candidates for {without:,} of {trial.sizes.users:,} test users; "
+            "they would be ranked among their own test items only"
         )
     with persisted(given.unionByName(trial.relevant).distinct()) as candidates:
         yield candidates
@@ -170,7 +176,11 @@ def _tuned(
     fallback: Recommender,
     tell: Tell,
 ) -> tuple[dict[str, Setting], list[Tried]]:
-    """The settings chosen on a split of train, and the trace."""
+    """The settings chosen on a split of train, and the trace.
+
+    A blend is made of all other models that are measured, as they were tuned, and learns from pairs as the best of them
+    does; its weights are learned on the same split.
+    """
     fixed = [
         name
         for name, value in (
@@ -180,8 +190,10 @@ def _tuned(
     ]  # fmt: skip
     of_strength = strength_space(_known(trial.train, "rating" in request.columns), fixed)
     chosen, trace = dict[str, Setting](), list[Tried]()
+    blends = {name: setting.model for name, setting in settings.items() if isinstance(setting.model, Blend)}
     with rungs(trial, split, request.seed + 1, wanted, keeps_seen=request.keeps_seen) as ladder:
-        for name, setting in settings.items():
+
+        def tune(name: str, setting: Setting) -> float:
             space = {**of_strength, **model_space(setting.model)}
             chosen[name], tried = tuned(
                 name,
@@ -194,8 +206,21 @@ def _tuned(
                 seed=request.seed,
                 tell=tell,
             )
+            trace.extend(tried)
+            return max(each.value for each in tried if each.share == 1)
+
+        reached = {name: tune(name, setting) for name, setting in settings.items() if name not in blends}
+        for name, blend in blends.items():
+            for member in blend.models if len(reached) < _FEWEST_MEMBERS else ():
+                if member.name not in reached:
+                    reached[member.name] = tune(member.name, Setting(member, settings[name].strength))
+            best = chosen[max(reached, key=lambda each: reached[each])]
+            members = [chosen[each].model for each in reached]
+            chosen[name], tried = blended(
+                name, blend, members, best.strength, ladder[-1].trial, k=request.k[0], seed=request.seed, tell=tell
+            )
             trace += tried
-    return chosen, trace
+    return {name: chosen[name] for name in settings}, trace
 
 
 def _known(train: DataFrame, has_rating: bool) -> Known:
@@ -218,7 +243,7 @@ def _measured(
     tell: Tell,
 ) -> Report:
     """Fit every model on all of train and measure its lists."""
-    longest, users = max(request.k), trial.sizes.warm_users + trial.sizes.cold_users
+    longest = max(request.k)
     figures, of_lists, filled, notes = dict[str, DataFrame](), dict[str, dict[str, float | None]](), {}, [*notes]
     with ExitStack() as stack:
         facts = stack.enter_context(persisted(item_facts(trial.train)))
@@ -226,13 +251,13 @@ def _measured(
             started = time.monotonic()
             found = ranked(setting, fallback, trial, longest if candidates is None else trial.sizes.items)
             lists = found.lists if candidates is None else among(found.lists, candidates, longest)
-            likeness = listed_likeness(lists, trial.train, facts, longest)
+            likeness = listed_likeness(lists, trial.sizes.users, trial.train, facts, longest)
             own = user_figures(lists, trial.relevant, trial.users, facts, likeness, request.k)
             figures[name] = stack.enter_context(persisted(own))
             figures[name].count()
             of_lists[name] = list_figures(lists, trial.sizes.items, request.k)
             filled[name], places, full = _filling(lists, longest)
-            notes += _said(name, found, users, full, longest, places)
+            notes += _said(name, found, trial.sizes.users, full, longest, places)
             tell(f"{name}: fitted and measured in {time.monotonic() - started:.1f} s")
         groups = bootstrap(figures, names(request.k), BASELINE, replicates=request.resamples, seed=request.seed)
     return Report(

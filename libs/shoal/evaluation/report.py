@@ -14,7 +14,7 @@ from shoal.evaluation.request import Request, Split
 from shoal.evaluation.trial import Sizes
 from shoal.evaluation.tuning import Tried
 
-_SHOWN = ("ndcg", "map", "recall", "precision", "hr", "mrr")
+_SHOWN = ("ndcg", "map", "recall", "hr", "mrr")  # precision@k is in the file
 _SHOWN_OF_LISTS = ("coverage", "gini", "novelty", "diversity")
 
 
@@ -90,20 +90,18 @@ class Report:
 
     def _accuracy(self, k: int) -> tuple[str, list[str], list[list[Any]]]:
         whole, best = self.groups["all"], self.best()
-        columns = [*(f"{name}@{k}" for name in _SHOWN), f"ndcg@{k} - {self.baseline}"]
+        columns = [f"{name}@{k}" for name in _SHOWN]
         rows = [
             [
                 f"{model} *" if model == best else model,
-                *(_cell(whole.means[model][name]) for name in columns[:-1]),
-                "" if model == self.baseline else _cell(whole.differences[model][f"ndcg@{k}"]),
+                *(_cell(whole.means[model][name]) for name in columns),
+                "" if model == self.baseline else _interval(whole.differences[model][columns[0]]),
             ]
             for model in self.settings
         ]
-        users = self.sizes.warm_users + self.sizes.cold_users
-        title = (
-            f"Lists of {k}, {users:,} users ({self.sizes.cold_users:,} of them not in train), means and 95 % intervals"
-        )
-        return title, ["model", *columns], rows
+        sizes = self.sizes
+        title = f"Lists of {k} for {sizes.users:,} users ({sizes.cold_users:,} not in train): means ± 95 %"
+        return title, ["model", *columns, f"{columns[0]} above {self.baseline}"], rows
 
     def _beyond(self, k: int) -> tuple[str, list[str], list[list[Any]]]:
         whole = self.groups["all"]
@@ -157,17 +155,32 @@ def write(report: Report, out: Path) -> None:
 
 
 def _parameters(setting: Setting) -> dict[str, Any]:
-    model: Any = setting.model
-    own = {field.name: getattr(model, field.name) for field in dataclasses.fields(model)}
-    return {"model": own, "strength": setting.strength.as_json()}
+    return {"model": _plain(setting.model), "strength": setting.strength.as_json()}
+
+
+def _plain(value: Any) -> Any:
+    """Settings as JSON holds them; models within a blend with their names."""
+    if dataclasses.is_dataclass(value):
+        own = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {"name": getattr(value, "name", type(value).__name__), **own}
+    return [_plain(part) for part in value] if isinstance(value, tuple | list) else value
 
 
 def _cell(estimate: Estimate) -> str:
+    """The mean and half the width of its interval."""
     if estimate.mean is None:
         return ""
     if estimate.low is None or estimate.high is None:
-        return f"{estimate.mean:.4f}"
-    return f"{estimate.mean:.4f} ({estimate.low:.4f} to {estimate.high:.4f})"
+        return f"{estimate.mean:.3f}"
+    return f"{estimate.mean:.3f}±{(estimate.high - estimate.low) / 2:.3f}"
+
+
+def _interval(estimate: Estimate) -> str:
+    if estimate.mean is None:
+        return ""
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.mean:+.3f}"
+    return f"{estimate.mean:+.3f} ({estimate.low:+.3f} to {estimate.high:+.3f})"
 
 
 def _rounded(value: float | None) -> float | None:

@@ -29,6 +29,11 @@ class Sizes:
     cold_users: int  # have none
     items: int  # of train: what lists are made of
 
+    @property
+    def users(self) -> int:
+        """To whom something is relevant."""
+        return self.warm_users + self.cold_users
+
     def as_json(self) -> dict[str, Any]:
         """As the report shows it."""
         return {
@@ -38,7 +43,7 @@ class Sizes:
             "seen_pairs_removed": self.seen_pairs,
             "relevant_pairs": self.relevant_pairs,
             "relevant_pairs_of_items_not_in_train": self.unknown_pairs,
-            "users": {"all": self.warm_users + self.cold_users, "warm": self.warm_users, "cold": self.cold_users},
+            "users": {"all": self.users, "warm": self.warm_users, "cold": self.cold_users},
             "items": self.items,
         }
 

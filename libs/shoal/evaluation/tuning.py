@@ -71,10 +71,9 @@ def rungs(trial: Trial, split: Split, seed: int, wanted: Column | None, *, keeps
         counted = held if wanted is None else held.where(wanted)
         test_rows = held.count()
         whole = stack.enter_context(opened_trial(learned, counted, test_rows, keeps_seen=keeps_seen))
-        users = whole.sizes.warm_users + whole.sizes.cold_users
         found = []
         bucket = F.pmod(F.xxhash64(F.lit(seed), F.lit("rung"), "user_id"), F.lit(_BUCKETS))
-        for share in (share for share in _SHARES if share < 1 and users * share >= _LEAST_USERS):
+        for share in (share for share in _SHARES if share < 1 and whole.sizes.users * share >= _LEAST_USERS):
             some = bucket < round(share * _BUCKETS)
             part = opened_trial(whole.train.where(some), counted.where(some), test_rows, keeps_seen=keeps_seen)
             found.append(Rung(share, stack.enter_context(part)))
