@@ -3,8 +3,14 @@
 import csv
 import json
 import random
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from math import log2
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from recommenders import Popular, Taste
@@ -13,7 +19,10 @@ from shoal.errors import DataError
 from shoal.evaluation.recommending import evaluate
 from shoal.evaluation.report import write
 from shoal.evaluation.request import Request, parsed_split
+from shoal.models.recommend.als import Als
+from shoal.models.recommend.blend import Blend
 
+ROOT = Path(__file__).parents[2]
 START = datetime(2024, 1, 1, tzinfo=UTC)
 KNOWN = {"popularity": Popular(), "taste": Taste()}
 ODD = "a,b \"c\" 'd' `e` ü \U0001f41f %2F"  # added to every id of one user and one item
@@ -83,6 +92,7 @@ def test_the_planted_taste_is_found(run):
     assert found["filled_by_popularity"]["taste"] == pytest.approx(6 / 8)
 
 
+@pytest.mark.long
 def test_order_partitions_and_duplicates_change_nothing(run):
     rows = shop()
     other = [*rows, *rows[::3]]
@@ -103,6 +113,7 @@ def _rounded(value):
     return round(value, 7) if isinstance(value, float) else value
 
 
+@pytest.mark.long
 def test_tuning_chooses_on_train_what_is_right(run):
     """Upside down the model is wrong everywhere; the held-out rows are never asked."""
     known = {"popularity": Popular(), "taste": Taste(sign=-1)}
@@ -119,6 +130,7 @@ def test_tuning_chooses_on_train_what_is_right(run):
     assert {"weights.view", "weights.buy"} <= {*best["configuration"]}
 
 
+@pytest.mark.long
 def test_other_held_out_rows_choose_the_same_parameters(run, tmp_path):
     """The same train with two test files: what was chosen, and its trace, are the same."""
     rows = shop()
@@ -132,6 +144,7 @@ def test_other_held_out_rows_choose_the_same_parameters(run, tmp_path):
     assert first["taste"] != second["taste"]
 
 
+@pytest.mark.long
 def test_users_that_train_does_not_know_are_told_apart(run, tmp_path):
     """Two users of the test file are new: they get what is popular."""
     rows = [("a", "x", "buy", "5"), ("b", "x", "buy", "5"), ("b", "y", "buy", "5"), ("c", "z", "buy", "5")]
@@ -147,6 +160,7 @@ def test_users_that_train_does_not_know_are_told_apart(run, tmp_path):
     assert found["taste"]["hr@1"]["mean"] == pytest.approx(2 / 3)
 
 
+@pytest.mark.long
 def test_pairs_of_train_count_where_asked(run, tmp_path):
     """The test holds what a already has: removed, nobody is left; kept, it stands first."""
     rows = [("a", "x", "buy", "5"), ("a", "y", "view", "5"), ("b", "x", "buy", "6")]
@@ -159,6 +173,7 @@ def test_pairs_of_train_count_where_asked(run, tmp_path):
     assert found["split"]["seen_pairs_removed"] == 0
 
 
+@pytest.mark.long
 def test_among_sampled_candidates(run, tmp_path):
     """Of x, y and z everybody else has x, then y; among z and the wanted y, y stands first."""
     rows = [(user, item, "buy", "5") for user, items in
@@ -175,6 +190,7 @@ def test_among_sampled_candidates(run, tmp_path):
         run(rows, test=test, negatives=nobody)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("rows", "hit"),
     [
@@ -195,6 +211,7 @@ def test_one_item_leaves_nothing_to_measure(run):
         run([("u", "a"), ("v", "a"), ("w", "a")], columns=("user", "item"), split="leave-one-out")
 
 
+@pytest.mark.long
 def test_equal_weights_are_no_weights(run):
     rows = shop()
     even = run(rows, split="leave-last-out", weights={"view": 2.0, "buy": 2.0})
@@ -205,6 +222,7 @@ def test_equal_weights_are_no_weights(run):
         run(rows, split="leave-last-out", weights={"view": 2.0})
 
 
+@pytest.mark.long
 def test_a_model_that_learns_nothing_is_told_and_filled(run):
     known = {"popularity": Popular(), "taste": Taste(least=10_000)}
     found = run(shop(), known, split="leave-last-out")
@@ -218,3 +236,57 @@ def test_a_model_that_learns_nothing_is_told_and_filled(run):
 def test_an_unknown_event_that_shall_count_is_refused(run):
     with pytest.raises(DataError, match="no row has the event type 'buys'; did you mean buy"):
         run(shop(), split="leave-last-out", relevant=("buys",))
+
+
+@pytest.mark.long
+def test_a_blend_is_made_of_the_others_and_lets_go_of_what_is_wrong(run):
+    """Upside down and untunable, the taste is worth nothing beside ALS, which finds it."""
+    known = {**KNOWN, "taste": Stubborn(), "als": Als(rank=4, max_iter=4), "blend": Blend()}
+    found = run(shop(), known, split="leave-last-out", models=("als", "taste", "blend"), tune=2, k=(2,))
+
+    members = found["parameters"]["blend"]["model"]
+    weights = dict(zip((each["name"] for each in members["models"]), members["weights"], strict=True))
+    assert {*weights} <= {"als", "taste", "popularity"}
+    assert weights["als"] > 0.5
+    weighed = [tried for tried in found["tuning"] if tried["model"] == "blend"]
+    best = max(tried["ndcg@2"] for tried in weighed)
+    alone = [t["ndcg@2"] for t in weighed if sorted(t["configuration"]["weights"].values()) == [0.0, 0.0, 1.0]]
+    assert len(alone) >= 3
+    assert best >= max(alone)
+
+
+class Stubborn(Taste):
+    """Upside down, and not to be tuned."""
+
+    SPACE: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
+
+    def __init__(self) -> None:
+        super().__init__(sign=-1)
+
+
+@pytest.mark.long
+def test_the_example_of_the_docs(tmp_path):
+    """Its command, on a shop with two tastes, in a process of its own."""
+    page = (ROOT / "docs" / "evaluation.md").read_text()
+    command = page.split("```")[1].replace("\\\n", " ").split()
+    table(tmp_path / "acts.csv", ("user_id", "item_id", "event_type", "event_time"), shop())
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "shoal.cli", *command[1:]], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads((tmp_path / "metrics.json").read_text())
+    figures, models = set(re.findall(r"`(\w+)@k`", page)), {"als", "item_knn", "popularity"}
+    assert all({*found[model]} == {f"{name}@10" for name in figures} for model in models)
+    documented = set(re.findall(r"`(\w+)`", page.split("| key | what |")[1]))
+    assert {"differences", "split", "parameters", "tuning", "notes"} <= {*found} - models <= documented
+    assert found["als"]["ndcg@10"]["low"] <= found["als"]["ndcg@10"]["mean"] <= found["als"]["ndcg@10"]["high"]
+    assert "Lists of 10 for 24 users (0 not in train)" in ran.stdout
+
+    (tmp_path / "acts.csv").write_text("user_id,item_id,event_type,event_time\na,,view,yesterday\n")
+    ran = subprocess.run(
+        [sys.executable, "-m", "shoal.cli", *command[1:]], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert ran.returncode == 3
+    assert "1 of 1 rows have no item in column item_id" in ran.stderr
+    assert "a time that is none in column event_time" in ran.stderr

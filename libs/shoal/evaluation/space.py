@@ -103,7 +103,7 @@ def neighbour(
     else:
         near = [*values]
     moved = {**configuration, name: rng.choice(near or [now])}
-    return moved if _weighs(moved) else dict(configuration)
+    return moved if _weighs({**defaults, **moved}) else dict(configuration)
 
 
 def defaults_of(setting: Setting, space: Space) -> dict[str, Any]:
