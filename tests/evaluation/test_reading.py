@@ -30,7 +30,7 @@ def read(spark, tmp_path):
 
 
 def rows_of(frame):
-    found = [tuple(row) for row in frame.collect()]
+    found = [tuple(row) for row in frame.rows.collect()]
     return sorted((*row[:4], row[4] and row[4].astimezone(UTC)) for row in found)
 
 

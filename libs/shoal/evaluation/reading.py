@@ -18,6 +18,7 @@ _COLUMN = {"user": "user_id", "item": "item_id"}  # of a role; others are named 
 _PACKED = (".gz", ".zst", ".bz2")
 _OTHER_FORMATS = (".json", ".jsonl", ".ndjson", ".avro", ".orc", ".xlsx", ".xls", ".zip", ".npz", ".pkl")
 _SEPARATORS = ("\t", "::", ";", "|", ",")  # in text of no known ending: the first that is in its first line
+_SEPARATORS_OF = {".csv": (",", ";", "\t", "|"), ".tsv": ("\t",)}
 _MILLISECONDS_FROM = 1e11  # as seconds the year 5138; as milliseconds 1973
 _MICROSECONDS_FROM = 1e14  # as milliseconds the year 5138
 _LAST_SECOND = 253_370_764_800  # the year 9999
@@ -80,7 +81,15 @@ def opened(
     return Raw(path, rows, {role: name for role, name in found.items() if name in rows.columns})
 
 
-def interactions(raw: Raw, events: Sequence[str] | None = None, *, needs_positive: bool = False) -> DataFrame:
+@dataclass(frozen=True)
+class Interactions:
+    """A table as interactions."""
+
+    rows: DataFrame  # user_id, item_id, event, rating and time; null where the table has no such column
+    read: int  # rows of the table, of which identical ones are one here
+
+
+def interactions(raw: Raw, events: Sequence[str] | None = None, *, needs_positive: bool = False) -> Interactions:
     """The rows as interactions; refuses a table with values that cannot be used.
 
     Ids are text, as they are written: whole numbers without ``.0``. Times are seconds, milliseconds or microseconds
@@ -91,15 +100,12 @@ def interactions(raw: Raw, events: Sequence[str] | None = None, *, needs_positiv
         events: the event types that may occur; None: any.
         needs_positive: whether ratings must be above 0.
 
-    Returns:
-        ``user_id``, ``item_id``, ``event``, ``rating`` and ``time``; null where the table has no such column.
-
     Raises:
         DataError: values are missing or of the wrong form; says which, how many, one of them, and what to do.
     """
     typed = _typed(raw)
-    _require_good(raw, typed, events, needs_positive)
-    return typed.select(*NAMES).distinct()
+    read = _counted(raw, typed, events, needs_positive)
+    return Interactions(typed.select(*NAMES).distinct(), read)
 
 
 def _typed(raw: Raw) -> DataFrame:
@@ -151,8 +157,8 @@ def _time(text: Column) -> Column:
     return F.coalesce(since_1970, iso)
 
 
-def _require_good(raw: Raw, typed: DataFrame, events: Sequence[str] | None, needs_positive: bool) -> None:
-    """Count every kind of fault in one pass, and refuse the table where there is any."""
+def _counted(raw: Raw, typed: DataFrame, events: Sequence[str] | None, needs_positive: bool) -> int:
+    """How many rows there are; in the same pass counts every kind of fault, and refuses a table that has any."""
     faults = dict[str, tuple[Column, str, str]]()  # kind -> which rows, what is said of them, what to do
 
     def add(kind: str, role: str, bad: Column, said: str, todo: str) -> None:
@@ -190,6 +196,7 @@ def _require_good(raw: Raw, typed: DataFrame, events: Sequence[str] | None, need
     ]
     if problems:
         raise DataError(bulleted("cannot evaluate:", problems))
+    return int(found["rows"])
 
 
 def _table(spark: SparkSession, path: str, by_position: bool) -> DataFrame:
@@ -222,9 +229,7 @@ def _text(spark: SparkSession, path: str, ending: str, by_position: bool) -> Dat
     line = "" if first is None else str(first["value"])
     if "\x00" in line or "\ufffd" in line:
         raise DataError(f"{path}: its first line is not text in UTF-8; give CSV, TSV, Parquet or a Delta table")
-    separator = "\t" if ending == ".tsv" else next((sign for sign in _SEPARATORS if sign in line), ",")
-    if ending == ".csv" and separator != "\t" and "," in line:
-        separator = ","
+    separator = next((sign for sign in _SEPARATORS_OF.get(ending, _SEPARATORS) if sign in line), ",")
     rows = spark.read.csv(
         path, sep=separator, header=not by_position, quote='"', escape='"', enforceSchema=by_position,
         recursiveFileLookup=True,

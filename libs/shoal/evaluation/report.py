@@ -23,8 +23,9 @@ class Report:
     """The outcome of an evaluation."""
 
     request: Request
-    split: Split  # of train, on which parameters were chosen
+    inner: Split  # of train, on which parameters were chosen
     sizes: Sizes
+    identical_rows: int  # of the table, that count once with another
     settings: Mapping[str, Setting]  # by model, the order in which they are shown
     groups: Mapping[str, Bootstrapped]  # all, warm, cold
     of_lists: Mapping[str, Mapping[str, float | None]]
@@ -63,10 +64,11 @@ class Report:
             },
             "split": {
                 "kind": "test file" if asked.split is None else str(asked.split),
-                "inner": str(self.split) if asked.tune else None,
+                "inner": str(self.inner) if asked.tune else None,
                 "seed": asked.seed,
                 "seen_pairs": "count" if asked.keeps_seen else "removed",
                 "candidates": "all items of train" if asked.negatives is None else "sampled",
+                "identical_rows": self.identical_rows,
                 **self.sizes.as_json(),
             },
             "parameters": {model: _parameters(setting) for model, setting in self.settings.items()},
