@@ -111,6 +111,8 @@ def test_the_last_purchase_is_left_out_and_what_comes_later_is_not_used(split):
     train, test = split(STORY, Split("leave-last-out"), wanted=bought)
     assert test == [("u", "b", "buy", 3)]  # one item only, or no purchase: learned from
     assert [r for r in train if r[0] == "u"] == [("u", "a", "view", 1)]
+    train, _ = split(STORY, Split("leave-last-out", keeps_later=True), wanted=bought)
+    assert [r for r in train if r[0] == "u"] == [("u", "a", "view", 1), ("u", "c", "view", 4)]
     train, _ = split(STORY, Split("leave-last-out"), wanted=bought, keeps_seen=True)
     assert [r for r in train if r[0] == "u"] == [("u", "a", "view", 1), ("u", "b", "view", 2)]
 
@@ -128,7 +130,19 @@ def test_one_of_each_user_is_drawn_whatever_the_times(split, rows):
 def test_train_is_split_as_test_was():
     assert inner(Split("within-item", share=0.75), has_time=False) == Split("within-item", share=0.75)
     assert inner(Split("time", first_day=date(2024, 1, 2)), has_time=True) == Split("time", share=0.8)
-    assert resembling(97_381, 2_174, most_per_user=1, later=False, has_time=True) == Split("leave-last-out")
-    assert resembling(100, 20, most_per_user=1, later=False, has_time=False) == Split("leave-one-out")
-    assert resembling(80_000, 20_000, most_per_user=40, later=False, has_time=True) == Split("within-user", share=0.8)
-    assert resembling(80_000, 20_000, most_per_user=40, later=True, has_time=True) == Split("time", share=0.8)
+
+
+@pytest.mark.parametrize(
+    ("most", "given", "split"),
+    [
+        (1, {"has_time": True}, Split("leave-last-out")),
+        (1, {"has_time": True, "keeps_later": True}, Split("leave-last-out", keeps_later=True)),
+        (1, {}, Split("leave-one-out")),
+        (40, {"has_time": True}, Split("within-user", share=0.8)),
+        (40, {"has_time": True, "later": True}, Split("time", share=0.8)),
+    ],
+)
+def test_train_is_split_as_a_test_file_may_have_been(most, given, split):
+    plain = {"later": False, "has_time": False, "keeps_later": False}
+
+    assert resembling(80_000, 20_000, most, **{**plain, **given}) == split

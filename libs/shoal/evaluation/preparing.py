@@ -125,14 +125,25 @@ def _counting(request: Request, events: list[str], note: Tell) -> list[str] | No
 
 
 def _resembling(train: DataFrame, test: DataFrame, both_have_time: bool, train_has_time: bool) -> Split:
+    """How the test rows may have been held out."""
     of_train = train.agg(F.count(F.lit(1)), F.max("time")).first()
     of_test = test.agg(F.count(F.lit(1)), F.min("time")).first()
     most = test.groupBy("user_id").count().agg(F.max("count")).first()
     assert of_train is not None, "an aggregate has one row"
     assert of_test is not None, "an aggregate has one row"
     assert most is not None, "an aggregate has one row"
-    later = both_have_time and of_test[1] >= of_train[1]
-    return resembling(of_train[0], of_test[0], most[0], later, train_has_time)
+    keeps_later = True  # nothing says otherwise where test rows have no time
+    if both_have_time:
+        held_at = test.groupBy("user_id").agg(F.max("time").alias("held_at"))
+        keeps_later = not train.join(held_at, "user_id", how="inner").where("time > held_at").isEmpty()
+    return resembling(
+        of_train[0],
+        of_test[0],
+        most[0],
+        later=both_have_time and of_test[1] >= of_train[1],
+        has_time=train_has_time,
+        keeps_later=keeps_later,
+    )
 
 
 @contextmanager

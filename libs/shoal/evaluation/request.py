@@ -29,6 +29,7 @@ class Split:
     share: float | None = None  # of the rows (of each item or user) that models learn from
     first_day: date | None = None  # of a time split: the first day that is held out
     end_day: date | None = None  # and the first one after it that is not used any more; None: to the end
+    keeps_later: bool = False  # of leave-last-out: what users did later is learned from, as some test files have it
 
     @property
     def needs_time(self) -> bool:
@@ -37,6 +38,8 @@ class Split:
 
     def __str__(self) -> str:
         """The form in which it was written."""
+        if self.keeps_later:
+            return f"{self.kind}, with what users did later"
         if self.first_day is None:
             return self.kind if self.share is None else f"{self.kind}:{self.share:g}"
         return f"{self.kind}:{self.first_day}{'' if self.end_day is None else f'..{self.end_day}'}"

@@ -45,7 +45,7 @@ def parted(
             in_time = held if ends is None else held & (F.col("time") < F.lit(ends))
             return rows.where(~held), rows.where(in_time)
         case "leave-last-out" | "leave-one-out":
-            return _left_out(rows, seed, wanted, by_time=split.kind == "leave-last-out", keeps_seen=keeps_seen)
+            return _left_out(rows, split, seed, wanted, keeps_seen=keeps_seen)
 
 
 def inner(split: Split, has_time: bool) -> Split:
@@ -58,7 +58,9 @@ def inner(split: Split, has_time: bool) -> Split:
     return Split("leave-one-out") if split.kind == "leave-last-out" and not has_time else split
 
 
-def resembling(train_rows: int, test_rows: int, most_per_user: int, later: bool, has_time: bool) -> Split:
+def resembling(
+    train_rows: int, test_rows: int, most_per_user: int, *, later: bool, has_time: bool, keeps_later: bool
+) -> Split:
     """How a given test file may have been held out of its train rows, to split train the same way.
 
     Args:
@@ -67,9 +69,12 @@ def resembling(train_rows: int, test_rows: int, most_per_user: int, later: bool,
         most_per_user: test rows of the user who has most.
         later: whether no test row is before a train row.
         has_time: whether train rows have times.
+        keeps_later: whether train may hold what users did after their test rows.
     """
+    if most_per_user == 1 and has_time:
+        return Split("leave-last-out", keeps_later=keeps_later)
     if most_per_user == 1:
-        return Split("leave-last-out" if has_time else "leave-one-out")
+        return Split("leave-one-out")
     share = min(0.9, max(0.5, train_rows / (train_rows + test_rows)))
     return Split("time" if later else "within-user", share=share)
 
@@ -126,8 +131,9 @@ def _holding(counts: list[tuple[int, ...]], place: int, before: int) -> tuple[in
 
 
 def _left_out(
-    rows: DataFrame, seed: int, wanted: Column | None, *, by_time: bool, keeps_seen: bool
+    rows: DataFrame, split: Split, seed: int, wanted: Column | None, *, keeps_seen: bool
 ) -> tuple[DataFrame, DataFrame]:
+    by_time = split.kind == "leave-last-out"
     of_pair, of_row = _by_hash(seed)[:2]
     first = [F.col("time").alias("at")] if by_time else []
     order = F.struct(*first, of_pair.alias("drawn"), of_row.alias("row"), "item_id", "event", "rating", "time")
@@ -142,7 +148,8 @@ def _left_out(
     beside = rows.join(last, "user_id", how="left")
     is_pair = F.col("item_id") == F.col("last_item")
     is_gone = is_pair & (F.col("time") == F.col("last_time")) if keeps_seen and by_time else is_pair
-    is_later = F.col("time") > F.col("last_time") if by_time else F.lit(False)
+    drops_later = by_time and not split.keeps_later
+    is_later = F.col("time") > F.col("last_time") if drops_later else F.lit(False)
     unused = F.coalesce(is_gone | is_later, F.lit(False))
     held = last.select(
         "user_id", F.col("last_item").alias("item_id"), F.col("last_event").alias("event"),
