@@ -97,7 +97,7 @@ class Report:
             [
                 f"{model} *" if model == best else model,
                 *(_cell(whole.means[model][name]) for name in columns),
-                "" if model == self.baseline else _interval(whole.differences[model][columns[0]]),
+                "" if model == self.baseline else _difference(whole.differences[model][columns[0]]),
             ]
             for model in self.settings
         ]
@@ -177,12 +177,12 @@ def _cell(estimate: Estimate) -> str:
     return f"{estimate.mean:.3f}±{(estimate.high - estimate.low) / 2:.3f}"
 
 
-def _interval(estimate: Estimate) -> str:
+def _difference(estimate: Estimate) -> str:
     if estimate.mean is None:
         return ""
     if estimate.low is None or estimate.high is None:
         return f"{estimate.mean:+.3f}"
-    return f"{estimate.mean:+.3f} ({estimate.low:+.3f} to {estimate.high:+.3f})"
+    return f"{estimate.mean:+.3f}±{(estimate.high - estimate.low) / 2:.3f}"
 
 
 def _rounded(value: float | None) -> float | None:
