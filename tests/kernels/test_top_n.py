@@ -1,4 +1,4 @@
-"""Against the obvious argsort, and by hand where the answer is evident."""
+"""Against products in double precision and a sort of each row, and by hand where the answer is evident."""
 
 import subprocess
 import sys
@@ -7,103 +7,119 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from shoal.kernels.top_n import BEST, NEVER, best_of_blocks, keep_best_variants, top_n
+from shoal.kernels import top_n
+from shoal.kernels.top_n import best_inner_products
+
+LEFT = pa.schema([("key", pa.int32()), ("factor", pa.list_(pa.float32())), ("barred", pa.list_(pa.int32()))])
+RIGHT = pa.schema([("target", pa.int32()), ("group", pa.int32()), ("factor", pa.list_(pa.float32()))])
 
 
-def by_sorting(scores: np.ndarray, n: int) -> np.ndarray:
-    """The obvious way: a stable sort of each row, highest first."""
-    return np.array([sorted(range(len(row)), key=lambda c: (-row[c], c))[:n] for row in scores])
+def table(schema: pa.Schema, rows: list[tuple]) -> pa.Table:
+    return pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema)
 
 
-@pytest.mark.parametrize("n", [1, 3, 19, 20, 50])
-@pytest.mark.parametrize("values", [3, 20, 10_000])  # few different values: ties at the threshold
-def test_equals_sorting_each_row(n, values):
-    scores = np.random.default_rng(n * values).integers(0, values, (40, 20)).astype(np.float32)
-
-    np.testing.assert_array_equal(top_n(scores, n), by_sorting(scores, n))
+def best(users: list[tuple], items: list[tuple], n: int) -> list[tuple]:
+    """(key, factor, barred) and (target, group, factor) -> (key, target, score), each user's best first."""
+    found = best_inner_products(table(LEFT, users), table(RIGHT, items), n=n)
+    return [tuple(row.values()) for row in found.to_pylist()]
 
 
-def test_equal_scores_go_to_the_lower_column():
-    assert top_n(np.zeros((1, 6), np.float32), 3).tolist() == [[0, 1, 2]]
-    assert top_n(np.array([[1, 5, 5, 9, 5]], np.float32), 3).tolist() == [[3, 1, 2]]
+def by_sorting(users: list[tuple], items: list[tuple], n: int) -> list[tuple]:
+    """The obvious way: all products in double precision, rounded to single, and a stable sort of each row."""
+    items = sorted(items)
+    scores = np.array([u[1] for u in users], np.float64) @ np.array([i[2] for i in items], np.float64).T
+    found = []
+    for (key, _, barred), row in zip(users, scores.astype(np.float32), strict=True):
+        groups: set = set()
+        for place in sorted(range(len(items)), key=lambda p, row=row: -row[p]):
+            target, group, _ = items[place]
+            if len(groups) < n and target not in barred and group not in groups:
+                groups.add(group)
+                found.append((key, target, float(row[place])))
+    return found
 
 
-def test_forbidden_entries_come_last():
-    scores = np.array([[NEVER, 2, NEVER, 3, NEVER], [NEVER] * 5], np.float32)
+@pytest.fixture(params=["one tile", "many tiles"])
+def tiles(request, monkeypatch):
+    if request.param == "many tiles":
+        monkeypatch.setattr(top_n, "_USERS_AT_ONCE", 7)
+        monkeypatch.setattr(top_n, "_ITEMS_AT_ONCE", 16)
+        monkeypatch.setattr(top_n, "_SPARE", 3)
 
-    assert top_n(scores, 3)[0].tolist()[:2] == [3, 1]
-    assert np.take_along_axis(scores, top_n(scores, 3), axis=1)[1].tolist() == [NEVER] * 3
+
+def shop(seed: int, values: str, variants: bool) -> tuple[list[tuple], list[tuple]]:
+    """20 users and 150 items of rank 5; each user is barred from a tenth of the items."""
+    rng = np.random.default_rng(seed)
+    if values == "ties":  # whole numbers: many equal products, and all of them exact
+        users, items = rng.integers(-2, 3, (20, 5)), rng.integers(-2, 3, (150, 5))
+    else:
+        users, items = rng.standard_normal((20, 5)), rng.standard_normal((150, 5))
+        if values == "skewed":  # lengths differ by orders of magnitude: most items are never looked at
+            items *= rng.gamma(0.3, 1.0, (150, 1))
+        if values == "nearly ties":  # products that only double precision tells apart
+            items = items[:1] + rng.standard_normal((150, 5)) * 1e-7
+    numbers = rng.permutation(400)[:150].tolist()
+    groups = rng.integers(0, 60, 150).tolist() if variants else numbers
+    items = items.astype(np.float32).tolist()
+    barred = [sorted(rng.choice([*numbers, 999], 15, replace=False).tolist()) for _ in users]
+    return (
+        [*zip(range(20), users.astype(np.float32).tolist(), barred, strict=True)],
+        [*zip(numbers, groups, items, strict=True)],
+    )  # fmt: skip
 
 
-def test_only_the_best_variant_of_a_group_stays():
-    scores = np.array([[1, 5, 3, 4, 9], [2, 2, 2, 7, 0], [NEVER, NEVER, 1, 1, 1]], np.float32)
+@pytest.mark.parametrize("n", [1, 10, 500])
+@pytest.mark.parametrize("variants", [False, True])
+@pytest.mark.parametrize("values", ["normal", "skewed", "ties", "nearly ties"])
+def test_equals_sorting_each_row(tiles, values, variants, n):
+    users, items = shop(n, values, variants)
 
-    keep_best_variants(scores, np.array([8, 3, 8, 3, 8]))  # columns 0, 2, 4 and columns 1, 3
+    assert best(users, items, n) == by_sorting(users, items, n)
 
-    np.testing.assert_array_equal(
-        scores,
-        [[NEVER, 5, NEVER, NEVER, 9], [2, NEVER, NEVER, 7, NEVER], [NEVER, NEVER, 1, 1, NEVER]],
+
+def test_where_nothing_can_be_told_apart_the_lower_target_comes_first(tiles):
+    items = [(target, target, [1.0, 0.0]) for target in range(90, 0, -1)]
+
+    assert best([(0, [2.0, 1.0], [3]), (1, [0.0, 5.0], [])], items, 4) == [
+        (0, 1, 2.0), (0, 2, 2.0), (0, 4, 2.0), (0, 5, 2.0), (1, 1, 0.0), (1, 2, 0.0), (1, 3, 0.0), (1, 4, 0.0),
+    ]  # fmt: skip
+
+
+def test_by_hand():
+    users = [(7, [1.0, 0.0], []), (9, [0.0, 2.0], [])]
+    items = [(2, 2, [1.0, 3.0]), (4, 4, [2.0, 1.0]), (6, 6, [3.0, 0.0])]
+
+    assert best(users, items, 2) == [(7, 6, 3.0), (7, 4, 2.0), (9, 2, 6.0), (9, 4, 2.0)]
+
+
+def test_barred_items_are_passed_over():
+    users = [(0, [1.0], [1, 4, 99]), (1, [1.0], []), (2, [1.0], [2, 4, 6])]
+    items = [(2, 2, [1.0]), (4, 4, [3.0]), (6, 6, [2.0])]
+
+    assert best(users, items, 2) == [(0, 6, 2.0), (0, 2, 1.0), (1, 4, 3.0), (1, 6, 2.0)]
+
+
+def test_where_the_best_variant_is_barred_the_next_one_stands_in():
+    items = [(2, 2, [1.0]), (4, 2, [3.0]), (6, 6, [2.0])]
+
+    assert best([(0, [1.0], [4])], items, 9) == [(0, 6, 2.0), (0, 2, 1.0)]
+
+
+def test_how_rows_lie_in_memory_changes_nothing():
+    users, items = shop(5, "ties", True)
+    left, right = table(LEFT, users), table(RIGHT, items)
+    mixed = pa.concat_tables([right.slice(90), right.slice(0, 90)])
+
+    assert best_inner_products(left, mixed, n=9) == best_inner_products(left, right, n=9)
+    assert best_inner_products(pa.concat_tables([left.slice(0, 3), left.slice(3)]), right, n=9) == best_inner_products(
+        left, right, n=9
     )
 
 
-def test_variants_equal_the_obvious_loop():
-    rng = np.random.default_rng(4)
-    scores, groups = rng.integers(0, 6, (30, 40)).astype(np.float32), rng.integers(0, 12, 40)
-    expected = np.full_like(scores, NEVER)
-    for row in range(30):
-        for group in set(groups):
-            best = min(np.flatnonzero(groups == group), key=lambda c: (-scores[row, c], c))
-            expected[row, best] = scores[row, best]
-
-    keep_best_variants(scores, groups)
-
-    np.testing.assert_array_equal(scores, expected)
-
-
-def pair(users: list[tuple], items: list[tuple]) -> pa.RecordBatch:
-    """One pair of blocks as Spark sends it: (number, factor, owned) and (number, factor, group_number)."""
-    factor = pa.list_(pa.float32())
-    user = pa.struct([("number", pa.int32()), ("factor", factor), ("owned", pa.list_(pa.int32()))])
-    item = pa.struct([("number", pa.int32()), ("factor", factor), ("group_number", pa.int32())])
-    rows = {
-        "users": pa.array([[dict(zip(user.names, values, strict=True)) for values in users]], pa.list_(user)),
-        "items": pa.array([[dict(zip(item.names, values, strict=True)) for values in items]], pa.list_(item)),
-    }
-    return pa.RecordBatch.from_pydict(rows)
-
-
-def best(*batches: pa.RecordBatch, n: int) -> list[tuple]:
-    found = [*best_of_blocks(iter(batches), n)]
-    assert all(batch.schema == BEST for batch in found)
-    return [tuple(row.values()) for batch in found for row in batch.to_pylist()]
-
-
-def test_a_pair_of_blocks_gives_each_users_best_items():
-    users = [(7, [1.0, 0.0], []), (9, [0.0, 2.0], [])]
-    items = [(2, [1.0, 3.0], 2), (4, [2.0, 1.0], 4), (6, [3.0, 0.0], 6)]
-
-    assert best(pair(users, items), n=2) == [(7, 6, 3.0), (7, 4, 2.0), (9, 2, 6.0), (9, 4, 2.0)]
-
-
-def test_owned_items_are_passed_over_also_those_of_other_blocks():
-    users = [(0, [1.0], [1, 4, 99]), (1, [1.0], []), (2, [1.0], [2, 4, 6])]
-    items = [(2, [1.0], 2), (4, [3.0], 4), (6, [2.0], 6)]
-
-    assert best(pair(users, items), n=2) == [(0, 6, 2.0), (0, 2, 1.0), (1, 4, 3.0), (1, 6, 2.0)]
-
-
-def test_where_the_best_variant_is_owned_the_next_one_stands_in():
-    items = [(2, [1.0], 2), (4, [3.0], 2), (6, [2.0], 6)]
-
-    assert best(pair([(0, [1.0], [4])], items), n=9) == [(0, 6, 2.0), (0, 2, 1.0)]
-
-
-def test_several_pairs_and_none():
-    one = pair([(0, [1.0], [])], [(1, [1.0], 1)])
-    two = pair([(5, [1.0], [])], [(1, [2.0], 1)])
-
-    assert best(one, two, n=1) == [(0, 1, 1.0), (5, 1, 2.0)]
-    assert best(n=1) == []
+def test_nothing_on_either_side():
+    assert best([], [(1, 1, [1.0])], 3) == []
+    assert best([(0, [1.0], [5])], [], 3) == []
+    assert best([(0, [1.0], [1])], [(1, 1, [1.0])], 3) == []
 
 
 def test_a_task_needs_neither_spark_nor_the_drivers_packages():

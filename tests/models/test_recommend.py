@@ -230,10 +230,8 @@ class TestLearned:
     @pytest.mark.parametrize("blocks", ["one", "many"])
     def test_equals_brute_force_over_the_factors(self, board, fitted, items_of, sellers, owned_of, monkeypatch, blocks):
         if blocks == "many":
-            monkeypatch.setattr("shoal.models.recommend.scoring._USERS_PER_BLOCK", 6)
-            monkeypatch.setattr("shoal.models.recommend.scoring._FLOATS_PER_ITEM_BLOCK", 16)
-            monkeypatch.setattr("shoal.models.recommend.scoring._PAIRS_PER_TASK", 4)
-            monkeypatch.setattr("shoal.models.recommend.scoring._BROADCAST_BLOCKS", 2)
+            monkeypatch.setattr("shoal.models.recommend.scoring._USER_FLOATS", 24)
+            monkeypatch.setattr("shoal.models.recommend.scoring._ITEM_FLOATS", 16)
         allowed = BOARD[:15]
         group = {item: f"g{min(int(item[1:]) // 2, 5)}" for item in allowed}  # pairs, and the last five
         rng = random.Random(8)

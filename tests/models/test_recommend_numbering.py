@@ -5,7 +5,7 @@ import random
 import pytest
 
 from shoal.frames import few_rows
-from shoal.models.recommend.numbering import number
+from shoal.models.recommend.numbering import number, number_pairs
 
 IDS = [
     "b", "a", "Z", "10", "9", "", " ", "z", "aa", "a\u0000",
@@ -52,3 +52,15 @@ def test_numbers_are_ints(spark):
     ids = few_rows(spark, "id string", [("a",)])
 
     assert dict(number(ids).dtypes) == {"id": "string", "number": "int"}
+
+
+def test_pairs_are_numbered_alike_in_one_task_and_over_the_cluster(spark, monkeypatch):
+    names = ["b", "a", "Z", "é", "", " ", "10", "9", "\U0001f41f", "\uffee"]
+    pairs = [(user, item, float(n)) for n, user in enumerate(names) for item in names[n % 3 :: 2]]
+    frame = few_rows(spark, "user_id string, item_id string, weight double", pairs).repartition(3)
+    places = {name: place for place, name in enumerate(sorted(names, key=str.encode))}
+    expected = {(user, places[user], item, places[item], weight) for user, item, weight in pairs}
+
+    assert {tuple(row) for row in number_pairs(frame, len(pairs)).collect()} == expected
+    monkeypatch.setattr("shoal.models.recommend.numbering.PAIRS_IN_ONE_TASK", 0)
+    assert {tuple(row) for row in number_pairs(frame, len(pairs)).collect()} == expected

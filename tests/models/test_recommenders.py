@@ -67,7 +67,7 @@ def by_als(model: Als) -> dict:
 
 def near(rows: np.ndarray, neighbours: int, shrink: float) -> np.ndarray:
     """Each row's shrunk cosines to its nearest other rows, 0 for the rest."""
-    lengths = np.sqrt((rows * rows).sum(axis=1)) + 1e-300  # a row of nothing is near to nothing
+    lengths = np.sqrt((rows * rows).sum(axis=1)) + 1e-150  # a row of nothing is near to nothing
     common = (rows != 0).astype(float) @ (rows != 0).T
     cosines = (rows @ rows.T / np.outer(lengths, lengths) * common / (common + shrink + 1e-300)).astype(np.float32)
     np.fill_diagonal(cosines, 0)
@@ -243,3 +243,43 @@ def test_settings_are_plain_and_every_one_of_the_space_is_one(name):
 def test_a_blend_has_a_weight_for_each_model():
     with pytest.raises(ValueError, match="3 models have 2 weights"):
         replace(Blend(), weights=(1.0, 2.0))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [*RECOMMENDERS])
+def test_a_shop_of_one_user_and_one_item(spark, name):
+    pairs = few_rows(spark, PAIRS, [("ü", " ", 1.0, 1, None)])
+    fitted = RECOMMENDERS[name]().fit(pairs)
+    assert fitted is not None
+    users = few_rows(spark, "user_id string", [("ü",), ("cold",)])
+    items = few_rows(spark, "item_id string, item_group_id string", [(" ", " "), ("new", "new")])
+    nothing = few_rows(spark, "user_id string, item_id string", [])
+    found = {(row["user_id"], row["item_id"]) for row in fitted.best(users, nothing, items, 50).collect()}
+
+    alone = {("ü", " ")}
+    # Neighbours and EASE learn from others only; what is popular is popular with everybody.
+    expected = {
+        "popularity": alone | {("cold", " ")},
+        "blend": alone | {("cold", " ")},
+        "als": alone,
+        "buy_again": alone,
+    }
+    assert found == expected.get(name, set())
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [*RECOMMENDERS])
+def test_nothing_is_learned_from_nothing(spark, name):
+    assert RECOMMENDERS[name]().fit(few_rows(spark, PAIRS, [])) is None
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "buy_again"])
+def test_blocks_change_nothing(spark, asked, name, monkeypatch):
+    model, n = MODELS[name]
+    pairs = few_rows(spark, PAIRS, SHOP)
+    whole = best_of(model, pairs, asked, n)
+    for part in ("products._LEFT_ENTRIES", "products._RIGHT_ENTRIES", "scoring._USER_FLOATS", "scoring._ITEM_FLOATS"):
+        monkeypatch.setattr(f"shoal.models.recommend.{part}", 20)
+
+    assert best_of(model, pairs, asked, n) == whole

@@ -4,7 +4,7 @@ Importing numba takes half a second, so only the modules of loops import this on
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 
@@ -27,7 +27,9 @@ def compiled_in_any_order(function: F) -> F:
 def _compiled(function: F, **options: Any) -> F:
     options = {"nogil": True, "error_model": "numpy", **options}
     try:
-        kept: F = numba.njit(cache=True, **options)(function)  # compiled once per machine, some seconds
-    except RuntimeError:  # no folder that can be written: once per process
+        kept: Any = numba.njit(cache=True, **options)(function)  # compiled once per machine, some seconds
+        # Of code in a zip, numba would find out when it has compiled that its folder cannot be written, and fail.
+        kept._cache._impl.locator.ensure_cache_path()
+    except (RuntimeError, OSError, AttributeError):  # no such folder, or another numba: compiled once per process
         kept = numba.njit(**options)(function)
-    return kept
+    return cast(F, kept)

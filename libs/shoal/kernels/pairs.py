@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import scipy.sparse as sp
 
 _ROWS_AT_ONCE = 1 << 20  # that ids are looked up for: the index is built anew each time
+_ROWS_PER_BATCH = 1 << 16
 
 
 class Pairs(NamedTuple):
@@ -76,3 +77,26 @@ class _Numbers:
         places = np.empty(len(order), np.int32)
         places[order] = np.arange(len(order), dtype=np.int32)
         return self._ids.take(pa.array(order)), places[np.concatenate(self._numbers)]
+
+
+NUMBERED = pa.schema([
+    ("user_id", pa.string()), ("user", pa.int32()), ("item_id", pa.string()), ("number", pa.int32()),
+    ("weight", pa.float32()),
+])  # fmt: skip
+
+
+def numbered_pairs(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Pairs with the numbers of their users and items, which are the places of their ids in byte order.
+
+    Args:
+        batches: as for :func:`read_pairs`.
+
+    Yields:
+        Rows of ``NUMBERED``.
+    """
+    pairs = read_pairs(batches)
+    for at in range(0, len(pairs.strength), _ROWS_PER_BATCH):
+        here = slice(at, at + _ROWS_PER_BATCH)
+        user, item = pa.array(pairs.user[here]), pa.array(pairs.item[here])
+        ids = pairs.users.take(user).cast(pa.string()), pairs.items.take(item).cast(pa.string())
+        yield pa.RecordBatch.from_arrays([ids[0], user, ids[1], item, pa.array(pairs.strength[here])], schema=NUMBERED)

@@ -43,10 +43,10 @@ def best_products(left: pa.Table, right: pa.Table, *, n: int, cosine: bool, shri
     rows, columns = _rows(left, cosine=cosine), _rows(right, cosine=cosine)
     known, by_target = np.unique(columns.sources, return_inverse=True)
     matrix = sp.csr_matrix((columns.weights, by_target, columns.indptr), (len(targets), len(known))).tocsc()
-    bounds, barred = _lists(left, "barred")
+    bounds, barred = lists_of(left, "barred")
     counts, places, scores = best_of_rows(
-        rows.indptr, _places(rows.sources, known), rows.weights,
-        bounds, _places(barred, targets),
+        rows.indptr, places_of(rows.sources, known), rows.weights,
+        bounds, places_of(barred, targets),
         matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data,
         np.unique(right["group"].to_numpy(), return_inverse=True)[1].astype(np.int64), float(shrink), n,
     )  # fmt: skip
@@ -60,8 +60,8 @@ def best_products(left: pa.Table, right: pa.Table, *, n: int, cosine: bool, shri
 
 
 def _rows(table: pa.Table, *, cosine: bool) -> Rows:
-    indptr, sources = _lists(table, "sources")
-    weights = _values(table, "weights").astype(np.float64)
+    indptr, sources = lists_of(table, "sources")
+    weights = values_of(table, "weights").astype(np.float64)
     if cosine:
         row = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
         lengths = np.sqrt(np.bincount(row, weights * weights, len(indptr) - 1))
@@ -69,18 +69,19 @@ def _rows(table: pa.Table, *, cosine: bool) -> Rows:
     return Rows(indptr, sources, weights)
 
 
-def _lists(table: pa.Table, name: str) -> tuple[Whole, Whole]:
+def lists_of(table: pa.Table, name: str) -> tuple[Whole, Whole]:
     """Where the list of each row begins, and the values of all."""
     lengths = np.concatenate([[0], *(chunk.value_lengths().to_numpy() for chunk in table[name].chunks)])
-    return np.cumsum(lengths).astype(np.int64), _values(table, name).astype(np.int64)
+    return np.cumsum(lengths).astype(np.int64), values_of(table, name).astype(np.int64)
 
 
-def _values(table: pa.Table, name: str) -> npt.NDArray[np.generic]:
+def values_of(table: pa.Table, name: str) -> npt.NDArray[np.generic]:
+    """The values of all lists of a column, one after the other."""
     parts = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in table[name].chunks]
     return np.concatenate(parts) if parts else np.empty(0, np.float32)
 
 
-def _places(numbers: Whole, known: Whole) -> Whole:
+def places_of(numbers: Whole, known: Whole) -> Whole:
     """The place of each number among the ``known`` ones, which ascend; -1 where it is none of them."""
     if not len(known):
         return np.full(len(numbers), -1, np.int64)

@@ -45,7 +45,8 @@ class FittedAls:
 
     def best(self, users: DataFrame, barred: DataFrame, items: DataFrame, n: int) -> DataFrame:
         """Each user's best items; see :class:`shoal.models.recommend.recommender.Fitted`."""
-        return best_by_factors(self.user_factors, self.item_factors, self.model.rank, users, barred, items, n)
+        size = self.model.users, self.model.items, self.model.rank
+        return best_by_factors(self.user_factors, self.item_factors, size, users, barred, items, n)
 
 
 @dataclass(frozen=True)

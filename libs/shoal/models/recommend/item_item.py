@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from shoal.kernels.ease import columns_of_pairs
-from shoal.models.recommend.numbering import number
-from shoal.models.recommend.products import best_products, named, sparse_rows, with_barred, with_groups
+from shoal.models.recommend.grid import named, with_barred, with_groups
+from shoal.models.recommend.numbering import number_pairs
+from shoal.models.recommend.products import best_products, sparse_rows, strongest
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class FittedItemItem:
     pairs: DataFrame  # user_id, number (of the item) and weight
     columns: DataFrame  # item_id, number, sources and weights: the items that speak for this one
     pairs_count: int
-    weights_count: int
+    items_count: int
+    weights_per_item: int
 
     def best(self, users: DataFrame, barred: DataFrame, items: DataFrame, n: int) -> DataFrame:
         """Each user's best items; see :class:`shoal.models.recommend.recommender.Fitted`.
@@ -32,10 +34,10 @@ class FittedItemItem:
         rows = sparse_rows(has, F.col("user_id"), "number")
         targets = with_groups(self.columns, items)
         best = best_products(
-            with_barred(rows, barred, self.columns.select("item_id", "number")), targets, n,
-            left_entries=self.pairs_count, right_entries=self.weights_count,
+            with_barred(rows, barred, self.columns.select("item_id", "number"), self.items_count), targets, n,
+            left_entries=self.pairs_count, right_entries=self.items_count * self.weights_per_item,
         )  # fmt: skip
-        return named(best, targets)
+        return named(best, targets, self.items_count)
 
 
 @dataclass(frozen=True)
@@ -60,25 +62,12 @@ class ItemKnn:
 
     def fit(self, pairs: DataFrame) -> FittedItemItem | None:
         """Learn from ``user_id``, ``item_id`` and ``strength``; None without pairs."""
-        strongest = Window.partitionBy("user_id").orderBy(F.desc("strength"), "item_id")
-        kept = (
-            pairs.withColumn("place", F.row_number().over(strongest))
-            .where(F.col("place") <= self.max_history)
-            .select("user_id", "item_id", F.pow("strength", F.lit(self.power)).alias("weight"))
-            .checkpoint()
-        )
+        kept = strongest(pairs, self.max_history, self.power).checkpoint()
         count = kept.count()
         if not count:
             return None
-        users = number(kept.select(F.col("user_id").alias("id")))
-        items = number(kept.select(F.col("item_id").alias("id")))
-        numbered = (
-            kept.join(users.select(F.col("id").alias("user_id"), F.col("number").alias("user")), "user_id", how="inner")
-            .join(items.select(F.col("id").alias("item_id"), "number"), "item_id", how="inner")
-            .select("user_id", "user", "number", "weight")
-            .checkpoint()
-        )
-        rows = sparse_rows(numbered, F.col("number"), "user").checkpoint()
+        known = number_pairs(kept, count)
+        rows = sparse_rows(known, F.col("number"), "user").checkpoint()
         near = best_products(
             rows.withColumn("barred", F.array("key")),
             rows.select(F.col("key").alias("target"), F.col("key").alias("group"), "sources", "weights"),
@@ -87,10 +76,11 @@ class ItemKnn:
         columns = sparse_rows(near.withColumnRenamed("score", "weight"), F.col("key"), "target")
         columns = (
             columns.withColumnRenamed("key", "number")
-            .join(items.withColumnRenamed("id", "item_id"), "number", how="inner")
+            .join(known.select("item_id", "number").distinct(), "number", how="inner")
             .checkpoint()
         )
-        return FittedItemItem(numbered.drop("user"), columns, count, columns.count() * self.neighbours)
+        has = known.select("user_id", "number", "weight")
+        return FittedItemItem(has, columns, count, columns.count(), self.neighbours)
 
 
 @dataclass(frozen=True)
@@ -130,4 +120,5 @@ class Ease:
         numbered = kept.join(columns.select("item_id", "number"), "item_id", how="inner").select(
             "user_id", "number", F.col("strength").alias("weight")
         )
-        return FittedItemItem(numbered.checkpoint(), columns, count, columns.count() ** 2)
+        items = columns.count()
+        return FittedItemItem(numbered.checkpoint(), columns, count, items, items)

@@ -1,11 +1,10 @@
 """A ranked list for every user: the best by ALS, filled with popular items."""
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from shoal.frames import few_rows
 from shoal.models.recommend.als import FittedAls
-from shoal.models.recommend.offers import best_offers
 from shoal.models.recommend.popularity import one_row_per_item
 from shoal.params import RecommendParams
 
@@ -72,6 +71,41 @@ def _filled(
     items: DataFrame,
     top_n: int,
 ) -> DataFrame:
-    """Popular items for users who ``found`` fewer than ``top_n``, ranked after what they found."""
-    found = best_offers(short, learned, popular, barred, items, top_n)
-    return found.drop("item_group_id").withColumn("source", F.lit(POPULARITY))
+    """Popular items for users who ``found`` fewer than ``top_n``, ranked after what they found.
+
+    The first (top_n + owned) groups of the popular items are enough for a user who owns that many of these
+    items: each owned item and each item found already can spoil but one group.
+    """
+    by_rank = Window.orderBy("rank").rowsBetween(Window.unboundedPreceding, Window.currentRow)  # a short list
+    of_group = Window.partitionBy("item_group_id").orderBy("rank")
+    offers = (
+        popular.join(items, "item_id", how="inner")
+        .withColumn("is_first", (F.row_number().over(of_group) == 1).cast("int"))
+        .withColumn("depth", F.sum("is_first").over(by_rank).cast("int"))  # groups named up to here
+        .drop("is_first")
+    )
+    owned_offers = barred.join(short, "user_id", how="left_semi").join(offers, "item_id", how="left_semi")
+    owned_counts = owned_offers.groupBy("user_id").agg(F.count(F.lit(1)).cast("int").alias("owned"))
+    depths = F.explode(F.sequence(F.lit(1), F.lit(top_n) + F.coalesce("owned", F.lit(0)))).alias("depth")
+    choices = (
+        short.join(owned_counts, "user_id", how="left")
+        .select("user_id", "found", depths)
+        .join(F.broadcast(offers), "depth", how="inner")
+        .join(owned_offers, ["user_id", "item_id"], how="left_anti")
+    )
+    if learned is not None:
+        choices = choices.join(
+            learned.select("user_id", "item_group_id"), ["user_id", "item_group_id"], how="left_anti"
+        )
+    offer = F.min(F.struct("rank", "item_id", "score", "reason")).alias("offer")
+    by_user = Window.partitionBy("user_id").orderBy("offer.rank")
+    return (
+        choices.groupBy("user_id", "found", "item_group_id")
+        .agg(offer)
+        .withColumn("place", F.col("found") + F.row_number().over(by_user))
+        .where(F.col("place") <= top_n)
+        .select(
+            "user_id", F.col("place").alias("rank"), "offer.item_id", "offer.score",
+            F.lit(POPULARITY).alias("source"), "offer.reason",
+        )
+    )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Ids to the whole numbers that MLlib's ALS wants."""
+"""Ids to the whole numbers that matrices want."""
 
 from itertools import accumulate
 
@@ -6,6 +6,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from shoal.frames import few_rows
+from shoal.kernels.pairs import numbered_pairs
+from shoal.models.recommend.tasks import PAIRS_IN_ONE_TASK
 
 _ROW_BITS = 33  # monotonically_increasing_id: the partition above, the row within it below
 
@@ -39,6 +41,31 @@ def number(ids: DataFrame) -> DataFrame:
     )
     return placed.join(F.broadcast(_offsets(placed)), "part", how="inner").select(
         "id", (F.col("row") + F.col("offset")).cast("int").alias("number")
+    )
+
+
+def number_pairs(pairs: DataFrame, count: int) -> DataFrame:
+    """Pairs with the numbers of their users and items: one task where they fit into one, else :func:`number`.
+
+    Args:
+        pairs: ``user_id``, ``item_id`` and ``weight``, one row per pair, nothing null.
+        count: how many there are.
+
+    Returns:
+        ``user_id``, ``user``, ``item_id``, ``number`` (of the item; both int) and ``weight`` (float), checkpointed.
+    """
+    weight = F.col("weight").cast("float").alias("weight")
+    if count <= PAIRS_IN_ONE_TASK:
+        schema = "user_id string, user int, item_id string, number int, weight float"
+        rows = pairs.select("user_id", "item_id", weight.alias("strength"))
+        return rows.repartition(1).mapInArrow(numbered_pairs, schema).checkpoint()
+    users = number(pairs.select(F.col("user_id").alias("id")))
+    items = number(pairs.select(F.col("item_id").alias("id")))
+    return (
+        pairs.join(users.select(F.col("id").alias("user_id"), F.col("number").alias("user")), "user_id", how="inner")
+        .join(items.select(F.col("id").alias("item_id"), "number"), "item_id", how="inner")
+        .select("user_id", "user", "item_id", "number", weight)
+        .checkpoint()
     )
 
 

@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from shoal.models.recommend.offers import best_offers
+from shoal.kernels.first_of_all import first_of_all
+from shoal.models.recommend.grid import best_of_grid, named, with_barred, with_groups
 from shoal.params import RecommendParams
 
+_PAIRS_PER_BLOCK = 1_000_000  # a block of users has as many, or as many barred items
 _UNIT = 1e-6  # strengths are summed as whole multiples of this, so that no order of addition can change a sum
 
 
@@ -72,24 +75,23 @@ def one_row_per_item(items: DataFrame) -> DataFrame:
 class FittedPopularity:
     """How popular each item is."""
 
-    scores: DataFrame  # item_id and score
+    scores: DataFrame  # item_id, number and score
+    pairs_count: int
+    items_count: int
 
     def best(self, users: DataFrame, barred: DataFrame, items: DataFrame, n: int) -> DataFrame:
         """The same items for all, less what is barred; see :class:`shoal.models.recommend.recommender.Fitted`."""
-        known = items.select("item_id", "item_group_id").join(self.scores, "item_id", how="inner").checkpoint()
-        theirs = barred.join(users.select("user_id"), "user_id", how="left_semi")
-        of_known = theirs.join(known, "item_id", how="left_semi").checkpoint()
-        most = of_known.groupBy("user_id").count().agg(F.max("count").alias("items")).first()
-        depth = n + int(most["items"] or 0 if most is not None else 0)  # groups that are enough for any user
-        place = F.min(F.struct(-F.col("score"), F.col("item_id"))).alias("place")
-        groups = known.groupBy("item_group_id").agg(place).orderBy("place").limit(depth)
-        in_order = Window.orderBy(F.desc("score"), "item_id")  # over no more than `depth` groups
-        offers = known.join(groups, "item_group_id", how="left_semi").select(
-            "item_id", "score", F.row_number().over(in_order).alias("rank"), F.lit("").alias("reason")
+        targets = with_groups(self.scores, items)
+        wanted = users.select(F.col("user_id").alias("key"))
+        best = best_of_grid(
+            with_barred(wanted, barred, self.scores.select("item_id", "number"), self.items_count),
+            targets.select("target", "group", "score"),
+            partial(first_of_all, n=n),
+            n,
+            down=2 + self.pairs_count // _PAIRS_PER_BLOCK,
+            across=1,
         )
-        wanted = users.select("user_id", F.lit(0).alias("found"))
-        found = best_offers(wanted, None, offers, of_known, items.select("item_id", "item_group_id"), n)
-        return found.select("user_id", "item_id", "item_group_id", "rank", "score")
+        return named(best, targets, self.items_count)
 
 
 @dataclass(frozen=True)
@@ -114,5 +116,14 @@ class Popularity:
             pairs = pairs.crossJoin(newest).where(young)
         units = F.sum(F.round(F.col("strength") / F.lit(_UNIT)).cast("long")) * F.lit(_UNIT)
         score = F.count(F.lit(1)).cast("double") if self.by == "users" else F.round(units, 6)
-        scores = pairs.groupBy("item_id").agg(score.alias("score")).checkpoint()
-        return None if scores.isEmpty() else FittedPopularity(scores)
+        scores = (
+            pairs.groupBy("item_id")
+            .agg(score.alias("score"), F.count(F.lit(1)).alias("pairs"))
+            .repartition(1)  # one row per item, numbered as they are sorted
+            .sortWithinPartitions("item_id")
+            .withColumn("number", F.monotonically_increasing_id().cast("int"))
+            .checkpoint()
+        )
+        size = scores.agg(F.sum("pairs").alias("pairs"), F.count(F.lit(1)).alias("items")).first()
+        assert size is not None, "an aggregate has one row"
+        return FittedPopularity(scores.drop("pairs"), size["pairs"], size["items"]) if size["items"] else None

@@ -4,21 +4,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from shoal.models.recommend.numbering import number
-from shoal.models.recommend.products import best_products, named, sparse_rows, with_barred, with_groups
+from shoal.models.recommend.grid import named, with_barred, with_groups
+from shoal.models.recommend.numbering import number_pairs
+from shoal.models.recommend.products import best_products, sparse_rows, strongest
 
 
 @dataclass(frozen=True)
 class FittedUserKnn:
     """What each user has; neighbours are looked for when lists are asked for, and only for those who want one."""
 
-    pairs: DataFrame  # user_id, user, number (of the item), weight, and is_telling: of use to find neighbours
+    pairs: DataFrame  # user_id, user, item_id, number, weight, and is_telling: of use to find neighbours
     items: DataFrame  # item_id and number
     pairs_count: int
     users_count: int
+    items_count: int
     neighbours: int
     shrink: float
 
@@ -42,13 +44,13 @@ class FittedUserKnn:
         takers = sparse_rows(self.pairs, F.col("number"), "user").withColumnRenamed("key", "number")
         targets = with_groups(self.items, items)
         best = best_products(
-            with_barred(rows, barred, self.items),
+            with_barred(rows, barred, self.items, self.items_count),
             takers.withColumnRenamed("number", "target").join(targets, "target", how="inner"),
             n,
             left_entries=self.users_count * self.neighbours,
             right_entries=self.pairs_count,
         )
-        return named(best, targets)
+        return named(best, targets, self.items_count)
 
 
 @dataclass(frozen=True)
@@ -74,26 +76,13 @@ class UserKnn:
 
     def fit(self, pairs: DataFrame) -> FittedUserKnn | None:
         """Learn from ``user_id``, ``item_id`` and ``strength``; None without pairs."""
-        strongest = Window.partitionBy("user_id").orderBy(F.desc("strength"), "item_id")
-        kept = (
-            pairs.withColumn("place", F.row_number().over(strongest))
-            .where(F.col("place") <= self.max_history)
-            .select("user_id", "item_id", F.pow("strength", F.lit(self.power)).alias("weight"))
-            .checkpoint()
-        )
+        kept = strongest(pairs, self.max_history, self.power).checkpoint()
         count = kept.count()
         if not count:
             return None
-        users = number(kept.select(F.col("user_id").alias("id"))).select(
-            F.col("id").alias("user_id"), F.col("number").alias("user")
-        )
-        items = number(kept.select(F.col("item_id").alias("id"))).withColumnRenamed("id", "item_id")
         takers = kept.groupBy("item_id").agg((F.count(F.lit(1)) <= self.max_users).alias("is_telling"))
-        numbered = (
-            kept.join(users, "user_id", how="inner")
-            .join(items, "item_id", how="inner")
-            .join(takers, "item_id", how="inner")
-            .select("user_id", "user", "number", "weight", "is_telling")
-            .checkpoint()
-        )
-        return FittedUserKnn(numbered, items.checkpoint(), count, users.count(), self.neighbours, self.shrink)
+        known = number_pairs(kept, count).join(takers, "item_id", how="inner").checkpoint()
+        size = known.agg(F.max("user"), F.max("number")).first()
+        assert size is not None, "an aggregate has one row"
+        items = known.select("item_id", "number").distinct()
+        return FittedUserKnn(known, items, count, size[0] + 1, size[1] + 1, self.neighbours, self.shrink)
