@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial, reduce
 from typing import Any
 
@@ -26,6 +27,15 @@ _MOST_USERS = 20_000  # by whom mixtures are judged
 _SCALES: tuple[Scale, ...] = ("min_max", "rank")
 
 
+@dataclass(frozen=True)
+class Blended:
+    """A blend with its weights."""
+
+    setting: Setting
+    value: float  # nDCG on the inner split
+    trace: list[Tried]
+
+
 def blended(
     name: str,
     blend: Blend,
@@ -36,17 +46,15 @@ def blended(
     k: int,
     seed: int,
     tell: Tell,
-) -> tuple[Setting, list[Tried]]:
+) -> Blended:
     """The blend of these models, with the scale and the weights that reach the highest nDCG on the trial.
 
     Each member is fitted once. Weights are drawn evenly from all that sum to 1, each model alone and all alike among
-    them; later rounds look around the best so far. A model that adds nothing gets 0.
-
-    Returns:
-        The setting, and the trace.
+    them; later rounds look around the best so far. A model that adds nothing is left out.
     """
     rng = np.random.default_rng(seed)
     trace, best = list[Tried](), (-1.0, blend.scale, np.full(len(members), 1 / len(members)))
+    common = {"strength": strength.as_json()}
     with ExitStack() as stack:
         judges = stack.enter_context(persisted(_judges(trial)))
         learned = stack.enter_context(persisted(pairs(trial.train, strength, trial.now)))
@@ -64,7 +72,13 @@ def blended(
                 weights = _mixtures(rng, best[2], spread)
                 values = _mean_ndcg(rows, weights, k)
                 trace += [
-                    Tried(name, "weighed", 1.0, {"scale": scale, "weights": _listed(members, each)}, float(value))
+                    Tried(
+                        name,
+                        "weighed",
+                        1.0,
+                        {**common, "scale": scale, "weights": _listed(members, each)},
+                        float(value),
+                    )
                     for each, value in zip(weights, values, strict=True)
                 ]
                 top = int(np.argmax(values))
@@ -73,7 +87,8 @@ def blended(
     chosen = [(model, round(float(weight), 4)) for model, weight in zip(members, best[2], strict=True) if weight > 0]
     models, shares = zip(*chosen, strict=True)
     tell(f"{name}: nDCG@{k} {best[0]:.4f} on the inner split with {best[1]}: {_listed(models, shares)}")
-    return Setting(dataclasses.replace(blend, models=models, weights=shares, scale=best[1]), strength), trace
+    setting = Setting(dataclasses.replace(blend, models=models, weights=shares, scale=best[1]), strength)
+    return Blended(setting, best[0], trace)
 
 
 def _judges(trial: Trial) -> DataFrame:

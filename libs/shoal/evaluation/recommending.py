@@ -25,6 +25,7 @@ from shoal.models.recommend.blend import Blend
 from shoal.models.recommend.recommender import Recommender
 
 BASELINE = "popularity"
+_MOST_STRENGTHS = 3  # ways to make pairs, of the best models, that are tried for a blend
 _FEWEST_MEMBERS = 3  # models named beside a blend are its members; with fewer, its own come to them
 
 Tell = Callable[[str], None]
@@ -77,8 +78,8 @@ def _tuned(
 ) -> tuple[dict[str, Setting], list[Tried]]:
     """The settings chosen on a split of train, and the trace.
 
-    A blend is made of all other models that are measured, as they were tuned, and learns from pairs as the best of them
-    does; its weights are learned on the same split.
+    A blend is made of all other models that are measured, as they were tuned, and learns from pairs as one of the best
+    of them does; its weights are learned on the same split.
     """
     fixed = [
         name
@@ -113,12 +114,18 @@ def _tuned(
             for member in blend.models if len(reached) < _FEWEST_MEMBERS else ():
                 if member.name not in reached:
                     reached[member.name] = tune(member.name, Setting(member, settings[name].strength))
-            best = chosen[max(reached, key=lambda each: reached[each])]
             members = [chosen[each].model for each in reached]
-            chosen[name], tried = blended(
-                name, blend, members, best.strength, ladder[-1].trial, k=request.k[0], seed=request.seed, tell=tell
-            )
-            trace += tried
+            best_first = sorted(reached, key=lambda each: -reached[each])
+            strengths = list[Strength]()
+            for each in best_first:
+                if chosen[each].strength not in strengths:
+                    strengths.append(chosen[each].strength)
+            found = [
+                blended(name, blend, members, one, ladder[-1].trial, k=request.k[0], seed=request.seed, tell=tell)
+                for one in strengths[:_MOST_STRENGTHS]
+            ]
+            trace += [tried for each in found for tried in each.trace]
+            chosen[name] = max(found, key=lambda each: each.value).setting
     return {name: chosen[name] for name in settings}, trace
 
 
