@@ -23,6 +23,7 @@ from shoal.models.recommend.recommender import Recommender
 _DRAWN = 150  # mixtures of the first round; twice that many as there are models come beside them
 _NEAR = 60  # of each later round, around the best so far
 _SPREADS = (0.5, 0.2)  # of the logarithms of the weights, round by round
+_TOLD = 5  # mixtures of a round that the trace holds, the best, beside each model alone
 _MOST_USERS = 20_000  # by whom mixtures are judged
 _SCALES: tuple[Scale, ...] = ("min_max", "rank")
 
@@ -71,20 +72,16 @@ def blended(
             for spread in (None, *_SPREADS):
                 weights = _mixtures(rng, best[2], spread)
                 values = _mean_ndcg(rows, weights, k)
-                trace += [
-                    Tried(
-                        name,
-                        "weighed",
-                        1.0,
-                        {**common, "scale": scale, "weights": _listed(members, each)},
-                        float(value),
-                    )
-                    for each, value in zip(weights, values, strict=True)
-                ]
-                top = int(np.argmax(values))
+                order = np.argsort(-values, kind="stable")
+                top = int(order[0])
+                alone = range(len(members)) if spread is None else ()
+                for one in dict.fromkeys([*alone, *order[:_TOLD].tolist()]):
+                    tried = {**common, "scale": scale, "weights": _listed(members, weights[one])}
+                    trace.append(Tried(name, "weighed", 1.0, tried, float(values[one])))
                 if values[top] > best[0]:
                     best = (float(values[top]), scale, weights[top])
-    chosen = [(model, round(float(weight), 4)) for model, weight in zip(members, best[2], strict=True) if weight > 0]
+    rounded = [round(float(weight), 4) for weight in best[2]]
+    chosen = [(model, weight) for model, weight in zip(members, rounded, strict=True) if weight > 0]
     models, shares = zip(*chosen, strict=True)
     tell(f"{name}: nDCG@{k} {best[0]:.4f} on the inner split with {best[1]}: {_listed(models, shares)}")
     setting = Setting(dataclasses.replace(blend, models=models, weights=shares, scale=best[1]), strength)
