@@ -242,7 +242,7 @@ def test_an_unknown_event_that_shall_count_is_refused(run):
 def test_a_blend_is_made_of_the_others_and_lets_go_of_what_is_wrong(run):
     """Upside down and untunable, the taste is worth nothing beside ALS, which finds it."""
     known = {**KNOWN, "taste": Stubborn(), "als": Als(rank=4, max_iter=4), "blend": Blend()}
-    found = run(shop(), known, split="leave-last-out", models=("als", "taste", "blend"), tune=2, k=(2,))
+    found = run(shop(), known, split="leave-last-out", models=("als", "taste", "blend"), tune=1, k=(2,))
 
     members = found["parameters"]["blend"]["model"]
     weights = dict(zip((each["name"] for each in members["models"]), members["weights"], strict=True))

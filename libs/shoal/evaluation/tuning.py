@@ -21,7 +21,7 @@ from shoal.models.recommend.recommender import Recommender
 _SHARES = (1 / 9, 1 / 3, 1.0)  # of users, from rung to rung
 _KEEPS = 3  # one of so many configurations goes on to the next rung
 _LEAST_USERS = 1000  # to measure on: with fewer, chance decides
-_EXPLORES = 2 / 3  # of the budget; the rest betters the best
+_EXPLORES = 1 / 2  # of the budget; the rest betters the best
 _BUCKETS = 9
 
 Tell = Callable[[str], None]
@@ -94,8 +94,8 @@ def tuned(
 ) -> tuple[Setting, list[Tried]]:
     """The best of at most ``budget`` configurations by nDCG at ``k``, and all that was tried.
 
-    Two thirds are drawn from the space, the defaults among them. All are measured on the first rung, the best third of
-    them on the next, and so on (successive halving, Jamieson, Talwalkar 2016). The last third of the budget changes
+    Half are drawn from the space, the defaults among them. All are measured on the first rung, the best third of
+    them on the next, and so on (successive halving, Jamieson, Talwalkar 2016). The other half of the budget changes
     one value of the best at a time, by a step, and stays with what is better.
     """
     trace, seen = list[Tried](), list[dict[str, Any]]()
