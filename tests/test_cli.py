@@ -25,7 +25,11 @@ def test_help_lists_every_stage_and_the_exit_codes():
     assert "3  data was refused" in printed
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["pipeline", "--help"], ["config", "show"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["pipeline", "--help"], ["evaluate", "recommend", "--help"], ["config", "show"]],
+    ids=" ".join,
+)
 def test_help_and_settings_start_neither_spark_nor_gx(arguments):
     code = (
         "import sys\nfrom click.testing import CliRunner\nfrom shoal.cli import shoal_command\n"

@@ -2,6 +2,7 @@
 
 HERE = "README.md"  # a file that exists
 AT = ("--as-of", "2025-01-01")
+MEASURED = ("--interactions", HERE, "--columns", "user=u,item=i")
 
 # KEY=VALUE -> what is said
 BAD_SETTINGS: tuple[tuple[str, str], ...] = (
@@ -154,6 +155,22 @@ BAD_CALLS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("feed", "template", "--out", "no/such/folder/x.jsonl"), "no folder no/such/folder"),
     (("feed", "template", "--out", HERE), "README.md is there already"),
     (("demo", "--out", HERE), "README.md is a file"),
+    (("evaluate", "recomend"), "No such command 'recomend'"),
+    (("evaluate", "recommend", "--columns", "user=u,item=i"), "Missing option '--interactions'"),
+    *((("evaluate", "recommend", *MEASURED, *given), said) for given, said in (
+        ((), "--test and --split: neither was given"),
+        (("--split", "time:0.8", "--test", HERE), "--test and --split: both were given"),
+        (("--split", "time:0.8"), "time= is missing; --split time:0.8 needs it"),
+        (("--split", "last"), "unknown split 'last'"),
+        (("--split", "within-item:75"), "needs the share of rows to learn from, above 0 and below 1"),
+        (("--split", "leave-one-out", "--models", "item-knm"), "unknown model 'item-knm'; did you mean item_knn?"),
+        (("--split", "leave-one-out", "--k", "0"), "--k: must be a whole number within 1..1000"),
+        (("--split", "leave-one-out", "--weights", "view=1"), "event= is missing; --weights needs it"),
+        (("--split", "leave-one-out", "--negatives", "no/such.csv"), "--negatives: no/such.csv does not exist"),
+        (("--split", "leave-one-out", "--out", "tests"), "--out: tests is a folder; name a file"),
+        (("--split", "leave-one-out", "--columns", "user=u,itm=i"), "unknown role 'itm'; did you mean item?"),
+        (("--split", "leave-one-out", "--tune", "-1"), "-1 is not in the range"),
+        (("--split", "leave-one-out", "--rating", "stars"), "'stars' is not one of"))),
     (("config", "show", "--set", "x"), "must be written KEY.PATH=VALUE"),
     (("config", "hide"), "No such command 'hide'"),
 )  # fmt: skip

@@ -30,11 +30,9 @@ _TOO_FEW = "; fewer than {pairs} user-item pairs: not fitted"
 
 
 def evaluate(recommendations: DataFrame, relevant: DataFrame, k: int) -> DataFrame:
-    """How well each user's first ``k`` items meet what was relevant to that user.
+    """How well each user's first ``k`` items meet what was relevant to that user; figures as of :func:`at`.
 
-    Binary relevance: nDCG is the sum of 1 / log2(rank + 1) over the hits (Jarvelin, Kekalainen 2002),
-    divided by the same sum for a list that starts with all relevant items, of which there are min(k,
-    relevant). A user without a list scores 0; a user to whom nothing was relevant is left out.
+    A user without a list scores 0; a user to whom nothing was relevant is left out.
 
     Args:
         recommendations: ``user_id``, ``item_id``, ``rank`` from 1.
@@ -42,24 +40,57 @@ def evaluate(recommendations: DataFrame, relevant: DataFrame, k: int) -> DataFra
         k: length of the list that is looked at.
 
     Returns:
-        ``user_id``, ``relevant`` (items), ``hits``, ``ndcg`` and ``recall`` (hits / relevant), both within
-        0..1.
+        ``user_id``, ``relevant`` (items), ``hits`` and the figures, all within 0..1.
+    """
+    found = hits(recommendations, relevant, k)
+    return found.select("user_id", "relevant", F.size("ranks").alias("hits"), *named(at(k)))
+
+
+def hits(recommendations: DataFrame, relevant: DataFrame, k: int) -> DataFrame:
+    """At which of the first ``k`` ranks each user's relevant items stand: what every figure is made of.
+
+    Returns:
+        ``user_id``, ``relevant`` (items) and ``ranks`` (ascending; empty without a hit), a row per user to whom
+        something was relevant.
     """
     wanted = relevant.select("user_id", "item_id").distinct()
-    shown = recommendations.where(F.col("rank") <= k).select("user_id", "item_id", "rank")
-    gain = F.coalesce(1 / F.log2(F.col("rank") + 1), F.lit(0.0))
+    shown = recommendations.where(F.col("rank") <= k).select("user_id", "item_id", F.col("rank").cast("int"))
     return (
         wanted.join(shown, ["user_id", "item_id"], how="left")
         .groupBy("user_id")
-        .agg(F.count(F.lit(1)).alias("relevant"), F.count("rank").alias("hits"), F.sum(gain).alias("gain"))
-        .select(
-            "user_id",
-            "relevant",
-            "hits",
-            (F.col("gain") / _ideal_gain(F.col("relevant"), k)).alias("ndcg"),
-            (F.col("hits") / F.col("relevant")).alias("recall"),
-        )
+        .agg(F.count(F.lit(1)).alias("relevant"), F.sort_array(F.collect_list("rank")).alias("ranks"))
     )
+
+
+def at(k: int) -> dict[str, Column]:
+    """The figures of a list of ``k`` by their names, over rows of :func:`hits`; relevance is binary.
+
+    - ``ndcg``: the sum of 1 / log2(rank + 1) over the hits (Jarvelin, Kekalainen 2002), divided by the same sum for
+      a list that starts with all relevant items, of which there are min(k, relevant).
+    - ``map``: average precision, the sum over the hits of the precision at their rank, divided by the number of
+      relevant items, also where that is above k (as trec_eval does), so a list of k cannot reach 1 then.
+    - ``recall``: hits / relevant. ``precision``: hits / k, also where the list is shorter.
+    - ``hr``: 1 where anything was hit, else 0. ``mrr``: 1 / rank of the first hit, else 0.
+    """
+    ranks = F.filter("ranks", lambda rank: rank <= k)
+    found = F.size(ranks)
+    gain = F.aggregate(ranks, F.lit(0.0), lambda total, rank: total + 1 / F.log2(rank + 1))
+    places = F.transform(ranks, lambda rank, place: (place + 1) / rank)
+    precisions = F.aggregate(places, F.lit(0.0), lambda total, precision: total + precision)
+    first = 1 / F.get(ranks, F.lit(0))  # null without a hit
+    return {
+        "ndcg": gain / _ideal_gain(F.col("relevant"), k),
+        "map": precisions / F.col("relevant"),
+        "recall": found / F.col("relevant"),
+        "precision": found / F.lit(k),
+        "hr": (found > 0).cast("double"),
+        "mrr": F.coalesce(first, F.lit(0.0)),
+    }
+
+
+def named(columns: Mapping[str, Column]) -> list[Column]:
+    """Columns under their names."""
+    return [column.alias(name) for name, column in columns.items()]
 
 
 def _ideal_gain(relevant: Column, k: int) -> Column:

@@ -1,0 +1,1 @@
+"""Measuring recommenders on any table: read, split, fit, rank, measure, tune; knows no lake."""
