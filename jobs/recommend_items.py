@@ -1,8 +1,10 @@
-"""features.users, features.user_item_days, features.visitor_item_days, silver.items, silver.user_changes,
-silver.identities, silver.account_aliases -> gold.recommendations
+"""features.users, features.user_item_days, features.visitor_item_days, silver.events, silver.items, silver.users,
+silver.user_changes, silver.identities, silver.account_aliases ->
+gold.recommendations, gold.similar_items, gold.bought_together
 """
 
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import timedelta
 
 from pyspark.sql import DataFrame
@@ -11,6 +13,7 @@ from pyspark.sql import functions as F
 from shoal import model_store, ordinary, runs
 from shoal.cli import run_job
 from shoal.config import Config, settings_hash
+from shoal.frames import persisted
 from shoal.lake import Lake
 from shoal.models import recommend
 from shoal.models.metric import Metric, stands_in
@@ -18,52 +21,104 @@ from shoal.models.recommend import AlsModel, FittedAls, Judgement
 from shoal.params import RecommendParams
 from shoal.people import People
 from shoal.runs import Run
-from shoal.tables import ITEMS, RECOMMENDATIONS, USER_CHANGES, USER_FEATURES, USER_ITEM_DAYS
+from shoal.tables import (
+    BOUGHT_TOGETHER,
+    EVENTS,
+    ITEMS,
+    RECOMMENDATIONS,
+    SIMILAR_ITEMS,
+    USER_CHANGES,
+    USER_FEATURES,
+    USER_ITEM_DAYS,
+    USERS,
+)
+from shoal.transforms.accounts import counted
+from shoal.transforms.baskets import baskets
 from shoal.transforms.catalogue import catalogue_at
 
 STAGE = "recommend"
 
 
+@dataclass(frozen=True)
+class Shop:
+    """What a run may learn from and recommend."""
+
+    people: People
+    item_days: DataFrame  # tiles before the run's day, of everyone who counts
+    items: DataFrame  # item_id and item_group_id of what may be recommended
+    features: DataFrame  # features.users of the run
+    suspects: DataFrame | None  # user_id; None where there are none
+
+
 def recommend_items(lake: Lake, config: Config, run: Run) -> None:
-    """Give every active user the same number of items, once per configured list."""
+    """Give every active user the same number of items, once per configured list, and every item its neighbours."""
     if not runs.join_run(lake, run, settings_hash(config)):
         return run.nothing_new(f"run {run.id} has its recommendations")
     measured = []
-    for entry, params in config.recommend.items():
-        measured += [(entry, metric) for metric in _recommend(lake, config, run, entry, params)]
+    with ExitStack() as held:
+        shop = _shop(lake, config, run, held)
+        for entry, params in config.recommend.items():
+            measured += [(entry, metric) for metric in _recommend(lake, config, run, shop, entry, params)]
+        _beside_items(lake, config, run, shop)
     runs.record_metrics(lake, run, STAGE, measured)
     run.rows = lake.read(RECOMMENDATIONS).where(run.slice).count()
     return None
 
 
-def _recommend(lake: Lake, config: Config, run: Run, entry: str, params: RecommendParams) -> list[Metric]:
-    with ExitStack() as held:
-        people = People(lake, run, config.features)
-        kept = held.enter_context(people.kept_tiles(USER_ITEM_DAYS, run.day))
-        earlier = run.day - timedelta(days=params.test_days)
-        before = held.enter_context(people.kept_tiles(USER_ITEM_DAYS, earlier))
-        item_days = kept.where(F.col("event_date") < F.lit(run.day))
-        return _recommended(lake, config, run, entry, params, item_days, before)
+def _shop(lake: Lake, config: Config, run: Run, held: ExitStack) -> Shop:
+    people = People(lake, run, config.features)
+    features = lake.read(USER_FEATURES, run.versions_read[USER_FEATURES.name]).where(run.slice)
+    suspects = ordinary.suspects_of(features)
+    tiles = held.enter_context(people.kept_tiles(USER_ITEM_DAYS, run.day))
+    item_days = _but(tiles.where(F.col("event_date") < F.lit(run.day)), suspects)
+    if USER_CHANGES.name in run.versions_read:  # who is left out of the features teaches nothing either
+        item_days = item_days.join(features.select("user_id"), on="user_id", how="left_semi")
+    known = catalogue_at(lake.read(ITEMS, run.versions_read[ITEMS.name]), run.day)
+    items = known.where("recommendable").select("item_id", "item_group_id")
+    return Shop(people, item_days, items, features, suspects)
+
+
+def _but(acts: DataFrame, suspects: DataFrame | None) -> DataFrame:
+    """Acts of others than suspects; those of nobody known stay."""
+    return acts if suspects is None else acts.join(suspects, on="user_id", how="left_anti")
+
+
+def _beside_items(lake: Lake, config: Config, run: Run, shop: Shop) -> None:
+    """Name beside each item those that the same users want, and those that are in the same orders."""
+    stamp = {"run_id": F.lit(run.key), "as_of": F.lit(run.day)}
+    liked = recommend.strengths(shop.item_days, as_of=run.day, params=config.similar_items)
+    similar = recommend.similar_items(liked, shop.items, shop.items, config.similar_items)
+    lake.replace(SIMILAR_ITEMS, similar.withColumns(stamp), where=run.slice, once=run.key)
+
+    params = config.bought_together
+    found = baskets(_of_who_counts(lake, run, shop), as_of=run.day, days=params.days, max_items=params.max_items)
+    with persisted(found.select("items")) as orders:
+        together = recommend.bought_together(orders, shop.items, shop.items, params)
+        lake.replace(BOUGHT_TOGETHER, together.withColumns(stamp), where=run.slice, once=run.key)
+
+
+def _of_who_counts(lake: Lake, run: Run, shop: Shop) -> DataFrame:
+    """Events of guests, and of the users whom models may learn from."""
+    events = _but(lake.read(EVENTS, run.versions_read[EVENTS.name]), shop.suspects)
+    changes = runs.read_if_there(lake, run, USER_CHANGES)
+    if changes is None:
+        return events
+    users = counted(lake.read(USERS, run.versions_read[USERS.name]), changes, as_of=run.day)
+    known = users.withColumn("counts", F.lit(True))
+    return events.join(known, on="user_id", how="left").where("user_id IS NULL OR counts").drop("counts")
+
+
+def _recommend(lake: Lake, config: Config, run: Run, shop: Shop, entry: str, params: RecommendParams) -> list[Metric]:
+    with shop.people.kept_tiles(USER_ITEM_DAYS, run.day - timedelta(days=params.test_days)) as before:
+        return _recommended(lake, config, run, shop, entry, params, _but(before, shop.suspects))
 
 
 def _recommended(
-    lake: Lake,
-    config: Config,
-    run: Run,
-    entry: str,
-    params: RecommendParams,
-    item_days: DataFrame,
-    earlier: DataFrame,
+    lake: Lake, config: Config, run: Run, shop: Shop, entry: str, params: RecommendParams, earlier: DataFrame
 ) -> list[Metric]:
-    known = catalogue_at(lake.read(ITEMS, run.versions_read[ITEMS.name]), run.day)
-    items = known.where("recommendable").select("item_id", "item_group_id")
-    features = lake.read(USER_FEATURES, run.versions_read[USER_FEATURES.name]).where(run.slice)
-    found = ordinary.suspects_of(features)
-    if found is not None:
-        item_days, earlier = (tiles.join(found, on="user_id", how="left_anti") for tiles in (item_days, earlier))
-    if USER_CHANGES.name in run.versions_read:  # who is left out of the features teaches nothing either
-        item_days = item_days.join(features.select("user_id"), on="user_id", how="left_semi")
-    users = ordinary.humans(features).where(F.col("recency_event_days") <= params.active_days).select("user_id")
+    item_days, items = shop.item_days, shop.items
+    active = ordinary.humans(shop.features).where(F.col("recency_event_days") <= params.active_days)
+    users = active.select("user_id")
 
     metrics = recommend.measure(item_days, items, run.day, params, known_before=earlier)
     judged = recommend.judge(metrics, params)

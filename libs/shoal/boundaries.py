@@ -12,16 +12,21 @@ from shoal.quality.known import KNOWN, NOTHING, More
 from shoal.rules import expected_of, rules_of
 from shoal.runs import Run
 from shoal.tables import (
+    BOUGHT_TOGETHER,
     GOLD_USERS,
     METRICS,
     PROPENSITIES,
     RECOMMENDATIONS,
     SEGMENT_PROFILES,
     SEGMENTS,
+    SIMILAR_ITEMS,
     USER_FEATURES,
 )
 
-_OF_A_RUN = (USER_FEATURES, SEGMENTS, SEGMENT_PROFILES, PROPENSITIES, RECOMMENDATIONS, GOLD_USERS)
+_OF_A_RUN = (
+    *(USER_FEATURES, SEGMENTS, SEGMENT_PROFILES, PROPENSITIES),
+    *(RECOMMENDATIONS, SIMILAR_ITEMS, BOUGHT_TOGETHER, GOLD_USERS),
+)
 
 
 def of_bronze(raw: DataFrame, batch: Batch) -> list[Verdict]:

@@ -15,6 +15,7 @@ from shoal.models.recommend import POPULARITY
 from shoal.replays import IS_REJECTED
 from shoal.tables import (
     BATCHES,
+    BOUGHT_TOGETHER,
     EVENTS,
     ITEMS,
     METRICS,
@@ -23,6 +24,7 @@ from shoal.tables import (
     REJECTED_EVENTS,
     SEGMENT_PROFILES,
     SEGMENTS,
+    SIMILAR_ITEMS,
     Table,
 )
 from shoal.tools import as_table
@@ -54,6 +56,7 @@ def summary(lake: Lake) -> str:
         _segments(lake, run_id, currency),
         _deciles(lake, run_id),
         _people(lake, run_id, shown["as_of"]),
+        _beside_items(lake, run_id),
         _metrics(lake, run_id),
         *([_listed("What the models' stages warned of", shown["fallbacks"])] if shown["fallbacks"] else []),
     ]
@@ -137,6 +140,15 @@ def _people(lake: Lake, run_id: str, as_of: date) -> str:
         )
         for user, row in zip(ids, people, strict=True)
     )
+
+
+def _beside_items(lake: Lake, run_id: str) -> str:
+    """How many items have others beside them."""
+    tables = (SIMILAR_ITEMS, BOUGHT_TOGETHER)
+    similar, together = (_of_run(lake, table, run_id).agg(F.countDistinct("item_id")) for table in tables)
+    found = similar.toDF("similar").crossJoin(together.toDF("together")).first()
+    assert found is not None, "an aggregate has one row"
+    return f"Items with similar ones beside them: {found[0]:,}; with others that were bought together: {found[1]:,}"
 
 
 def _bought_last(lake: Lake, users: Sequence[str], as_of: date) -> dict[str, list[Row]]:

@@ -14,11 +14,13 @@ from shoal.quality.gate import Part, Verdict
 from shoal.quality.known import KNOWN, NOTHING, More
 from shoal.sources import feed_named
 from shoal.tables import (
+    BOUGHT_TOGETHER,
     GOLD_USERS,
     PROPENSITIES,
     RECOMMENDATIONS,
     SEGMENT_PROFILES,
     SEGMENTS,
+    SIMILAR_ITEMS,
     USER_FEATURES,
     Table,
 )
@@ -55,6 +57,21 @@ def listed(user: str, *items: str) -> list[Row]:
     """A list of recommendations."""
     return [{"user_id": user, "rank": rank, "item_id": item, "score": 1.0, "reason": "sells"}
             for rank, item in enumerate(items, start=1)]  # fmt: skip
+
+
+def similar(item: str, *others: str) -> list[Row]:
+    """What stands beside an item, each article in one variant."""
+    return [{"item_id": item, "rank": rank, "similar_item_id": other, "item_group_id": other, "score": 1 / rank}
+            for rank, other in enumerate(others, start=1)]  # fmt: skip
+
+
+def together(item: str, other: str, **values: Any) -> Row:
+    """Two items in 40 of 2,000 orders, that hold them 50 and 400 times."""
+    return {
+        "item_id": item, "rank": 1, "other_item_id": other, "item_group_id": other, "orders_together": 40,
+        "orders_item": 50, "orders_other": 400, "orders": 2000, "lift": 4.0, "lift_low": 3.3, "lift_high": 4.6,
+        **values,
+    }  # fmt: skip
 
 
 def chance(number: int, probability: float) -> Row:
@@ -99,6 +116,8 @@ GOOD: dict[str, tuple[Table, list[Row], More]] = {
     ),
     "gold.propensities": (PROPENSITIES, [chance(1, 0.1), chance(2, 0.3)], NEAR),
     "gold.recommendations": (RECOMMENDATIONS, [*listed("a", "x", "y", "z"), *listed("b", "z", "y", "x")], TEN),
+    "gold.similar_items": (SIMILAR_ITEMS, [*similar("x", "y", "z"), *similar("y", "z", "x")], NOTHING),
+    "gold.bought_together": (BOUGHT_TOGETHER, [together("x", "y"), together("y", "x")], NOTHING),
     "gold.users": (GOLD_USERS, [buyer(1), prospect(2)], NOTHING),
 }
 
@@ -188,6 +207,31 @@ BREAKING: dict[str, tuple[Table, list[Row], More, dict[str, int | None]]] = {
     "nobody has one of the lists": (
         RECOMMENDATIONS, listed("a", "x", "y", "z"), known.of_lists({"for_you": 3, "other": 3}),
         {"the list other has rows": None},
+    ),
+    "a rank beside an item that is missing": (
+        SIMILAR_ITEMS, [*similar("x", "y", "z"), *similar("y", "x", "z", "w")[::2]], NOTHING,
+        {"the ranks beside each item are 1, 2, 3, ...": 1},
+    ),
+    "the more similar item comes later": (
+        SIMILAR_ITEMS, [{**row, "score": row["rank"] / 9} for row in similar("x", "y", "z")], NOTHING,
+        {"the highest score comes first": 1},
+    ),
+    "an item beside itself": (SIMILAR_ITEMS, similar("x", "y", "x"), NOTHING, {"no item stands beside itself": 1}),
+    "two variants beside an item": (
+        SIMILAR_ITEMS, [{**row, "item_group_id": "g"} for row in similar("x", "y", "z")], NOTHING,
+        {"no list beside an item names an article twice": 1},
+    ),
+    "the surer pair comes later": (
+        BOUGHT_TOGETHER, [together("x", "y"), together("x", "z", rank=2, lift_low=3.5)], NOTHING,
+        {"the highest lift_low comes first": 1},
+    ),
+    "a pair by chance": (
+        BOUGHT_TOGETHER, [together("x", "y"), together("y", "z", lift_low=0.9)], NOTHING,
+        {"orders add up to the lift, which is more than chance": 1},
+    ),
+    "more orders of both than of one": (
+        BOUGHT_TOGETHER, [together("x", "y", orders_item=39)], NOTHING,
+        {"orders add up to the lift, which is more than chance": 1},
     ),
     "a shown user twice": (GOLD_USERS, [buyer(1), buyer(1)], NOTHING, {"(run_id, user_id) is unique": 2}),
     "a probability above 1": (

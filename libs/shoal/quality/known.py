@@ -10,6 +10,7 @@ from typing import Any
 
 from shoal.frames import sql_text
 from shoal.tables import (
+    BOUGHT_TOGETHER,
     EVENTS,
     GOLD_USERS,
     ITEM_CHANGES,
@@ -17,6 +18,7 @@ from shoal.tables import (
     RECOMMENDATIONS,
     SEGMENT_PROFILES,
     SEGMENTS,
+    SIMILAR_ITEMS,
     USER_CHANGES,
     USER_FEATURES,
     Policy,
@@ -67,6 +69,20 @@ _NESTED = " AND ".join(
 _NOT_ALL_GONE = Rule(
     "at most half of the changes are deletions", "NOT coalesce(is_deleted, false)", policy="warn", mostly=0.5
 )
+
+
+def _beside_items(other: str, best: str) -> tuple[Rule, ...]:
+    """Of lists of items beside items: ``other`` is the column of the item that is named, ``best`` what ranks it."""
+    of_item = "PARTITION BY item_id"
+    return (
+        Rule("the ranks beside each item are 1, 2, 3, ...", f"rank = row_number() OVER ({of_item} ORDER BY rank)",
+             policy="stop"),
+        Rule(f"the highest {best} comes first", f"{best} <= lag({best}) OVER ({of_item} ORDER BY rank)", policy="stop"),
+        Rule("no item stands beside itself", f"item_id <> {other}", policy="stop"),
+        Rule("no list beside an item names an article twice",
+             f"NOT (item_group_id <=> lag(item_group_id) OVER ({of_item} ORDER BY item_group_id))", policy="stop"),
+    )  # fmt: skip
+
 
 KNOWN: dict[str, tuple[Rule, ...]] = {
     # An export that lost its source says of everything that it is gone.
@@ -126,6 +142,13 @@ KNOWN: dict[str, tuple[Rule, ...]] = {
              policy="stop"),
         Rule("no list names an item twice",
              f"NOT (item_id <=> lag(item_id) OVER ({_OF_A_LIST} ORDER BY item_id))", policy="stop"),
+    ),
+    SIMILAR_ITEMS.name: _beside_items("similar_item_id", "score"),
+    BOUGHT_TOGETHER.name: (
+        *_beside_items("other_item_id", "lift_low"),
+        Rule("orders add up to the lift, which is more than chance",
+             "orders_together <= least(orders_item, orders_other) AND greatest(orders_item, orders_other) <= orders "
+             "AND 1 < lift_low AND lift_low <= lift AND lift <= lift_high", policy="stop"),
     ),
     GOLD_USERS.name: (
         _alone(GOLD_USERS),

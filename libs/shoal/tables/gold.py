@@ -128,6 +128,59 @@ RECOMMENDATIONS = Table(
     writer="recommend_items",
 )
 
+_ITEM = text("item_id", "the shop's own id of the article", required=True)
+_RANK = Column("rank", IntegerType(), "1 is the best", required=True, low=1)
+
+SIMILAR_ITEMS = Table(
+    name="gold.similar_items",
+    doc="One row per run, item and rank: another item that the same users want.",
+    key=("run_id", "item_id", "rank"),
+    partition_by=("run_id",),
+    sort_by=("item_id", "rank"),
+    columns=(
+        RUN,
+        AS_OF,
+        _ITEM,
+        _RANK,
+        text("similar_item_id", "the other item", required=True),
+        text("item_group_id", "article that the other item is a variant of; itself without variants", required=True),
+        Column("score", DoubleType(), "cosine of the two items' users x common / (common + shrink)",
+               required=True, low=0, high=1),
+        Column("common_users", LongType(), "users who want both, of those pairs that count", required=True, low=1),
+        text("source", "item_knn: neighbours by cosine", required=True),
+        text("reason", "why this item, in words", required=True),
+    ),
+    writer="recommend_items",
+)  # fmt: skip
+
+BOUGHT_TOGETHER = Table(
+    name="gold.bought_together",
+    doc="One row per run, item and rank: another item that is in the same orders more often than by chance.",
+    key=("run_id", "item_id", "rank"),
+    partition_by=("run_id",),
+    sort_by=("item_id", "rank"),
+    columns=(
+        RUN,
+        AS_OF,
+        _ITEM,
+        Column("rank", IntegerType(), "1 has the highest lift_low", required=True, low=1),
+        text("other_item_id", "the other item", required=True),
+        text("item_group_id", "article that the other item is a variant of; itself without variants", required=True),
+        Column("orders_together", LongType(), "orders that hold both", required=True, low=1),
+        Column("orders_item", LongType(), "orders that hold the item", required=True, low=1),
+        Column("orders_other", LongType(), "orders that hold the other item", required=True, low=1),
+        Column("orders", LongType(), "all orders that count: of two to max_items different goods", required=True,
+               low=1),
+        Column("lift", DoubleType(), "how many times more often both are in an order than if each were in orders by "
+               "chance: orders_together x orders / (orders_item x orders_other)", required=True, low=0),
+        Column("lift_low", DoubleType(), "lower end of its 95 % interval, above 1", required=True, low=0),
+        Column("lift_high", DoubleType(), "upper end of it", required=True, low=0),
+        text("source", "co_purchase: counted in orders", required=True),
+        text("reason", "why this item, in words", required=True),
+    ),
+    writer="recommend_items",
+)  # fmt: skip
+
 GOLD_USERS = Table(
     name="gold.users",
     doc="One row per run and user: everything a marketer filters by.",

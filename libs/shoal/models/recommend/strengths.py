@@ -6,13 +6,13 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from shoal.errors import ConfigError, bulleted
-from shoal.params import RecommendParams
+from shoal.params import StrengthParams
 
 WEIGHTED = ("views", "favourites", "carts", "purchases")  # columns of the tiles that may carry a weight
 _UNIT = 1e-9  # strengths are summed as whole multiples of this, so that no order of addition can change a sum
 
 
-def strengths(user_item_days: DataFrame, *, as_of: date, params: RecommendParams) -> DataFrame:
+def strengths(user_item_days: DataFrame, *, as_of: date, params: StrengthParams) -> DataFrame:
     """How much each user has shown to want each item: faded, weighted counts of acts before ``as_of``.
 
     Each tile counts weight x count x 0.5^(age / half_life_days), with its age in days from event_date to
