@@ -34,7 +34,7 @@ from shoal.tables import (
 )
 from shoal.transforms.accounts import counted
 from shoal.transforms.baskets import baskets
-from shoal.transforms.catalogue import catalogue_at
+from shoal.transforms.catalogue import goods_at, in_stock
 
 STAGE = "recommend"
 
@@ -45,9 +45,22 @@ class Shop:
 
     people: People
     item_days: DataFrame  # tiles before the run's day, of everyone who counts
-    items: DataFrame  # item_id and item_group_id of what may be recommended
+    items: DataFrame  # what may be recommended, by item_id, with what lists show of it
     features: DataFrame  # features.users of the run
     suspects: DataFrame | None  # user_id; None where there are none
+
+    @property
+    def groups(self) -> DataFrame:
+        """``item_id`` and ``item_group_id``."""
+        return self.items.select("item_id", "item_group_id")
+
+    def offered(self, in_stock_only: bool) -> DataFrame:
+        """The same of what may be named."""
+        return (in_stock(self.items) if in_stock_only else self.items).select("item_id", "item_group_id")
+
+    def shown(self, lists: DataFrame) -> DataFrame:
+        """Lists with what there is to be known of their items."""
+        return lists.join(self.items, on="item_id", how="inner")
 
 
 def recommend_items(lake: Lake, config: Config, run: Run) -> None:
@@ -73,8 +86,7 @@ def _shop(lake: Lake, config: Config, run: Run, held: ExitStack) -> Shop:
     item_days = _but(tiles.where(F.col("event_date") < F.lit(run.day)), suspects)
     if USER_CHANGES.name in run.versions_read:  # who is left out of the features teaches nothing either
         item_days = item_days.join(features.select("user_id"), on="user_id", how="left_semi")
-    known = catalogue_at(lake.read(ITEMS, run.versions_read[ITEMS.name]), run.day)
-    items = known.where("recommendable").select("item_id", "item_group_id")
+    items = goods_at(lake.read(ITEMS, run.versions_read[ITEMS.name]), run.day)
     return Shop(people, item_days, items, features, suspects)
 
 
@@ -87,13 +99,15 @@ def _beside_items(lake: Lake, config: Config, run: Run, shop: Shop) -> None:
     """Name beside each item those that the same users want, and those that are in the same orders."""
     stamp = {"run_id": F.lit(run.key), "as_of": F.lit(run.day)}
     liked = recommend.strengths(shop.item_days, as_of=run.day, params=config.similar_items)
-    similar = recommend.similar_items(liked, shop.items, shop.items, config.similar_items)
+    similar = recommend.similar_items(
+        liked, shop.groups, shop.offered(config.similar_items.in_stock_only), config.similar_items
+    )
     lake.replace(SIMILAR_ITEMS, similar.withColumns(stamp), where=run.slice, once=run.key)
 
     params = config.bought_together
     found = baskets(_of_who_counts(lake, run, shop), as_of=run.day, days=params.days, max_items=params.max_items)
     with persisted(found.select("items")) as orders:
-        together = recommend.bought_together(orders, shop.items, shop.items, params)
+        together = recommend.bought_together(orders, shop.groups, shop.offered(params.in_stock_only), params)
         lake.replace(BOUGHT_TOGETHER, together.withColumns(stamp), where=run.slice, once=run.key)
 
 
@@ -116,11 +130,11 @@ def _recommend(lake: Lake, config: Config, run: Run, shop: Shop, entry: str, par
 def _recommended(
     lake: Lake, config: Config, run: Run, shop: Shop, entry: str, params: RecommendParams, earlier: DataFrame
 ) -> list[Metric]:
-    item_days, items = shop.item_days, shop.items
+    item_days, offered = shop.item_days, shop.offered(params.in_stock_only)
     active = ordinary.humans(shop.features).where(F.col("recency_event_days") <= params.active_days)
     users = active.select("user_id")
 
-    metrics = recommend.measure(item_days, items, run.day, params, known_before=earlier)
+    metrics = recommend.measure(item_days, shop.groups, run.day, params, known_before=earlier)
     judged = recommend.judge(metrics, params)
     failed = judged.failed
     fitted = None if failed else recommend.fit(recommend.strengths(item_days, as_of=run.day, params=params), params)
@@ -132,10 +146,11 @@ def _recommended(
         fitted, source, model_id, said = _stand_in(lake, config, run, entry, failed)
         metrics = [*metrics, said]
     owned = recommend.owned(item_days, as_of=run.day)
-    limit = recommend.popular_limit(owned, items, params)
-    popular = recommend.popular(item_days, items, as_of=run.day, days=params.popularity_days, limit=limit)
+    limit = recommend.popular_limit(owned, offered, params)
+    popular = recommend.popular(item_days, offered, as_of=run.day, days=params.popularity_days, limit=limit)
     by_model = F.col("source") == recommend.ALS
-    lists = recommend.recommend(fitted, users, popular.checkpoint(), owned, items, params).withColumns({
+    lists = recommend.recommend(fitted, users, popular.checkpoint(), owned, offered, params)
+    lists = shop.shown(lists).withColumns({
         "run_id": F.lit(run.key),
         "list_name": F.lit(entry),
         "model_id": F.when(by_model, F.lit(model_id).cast("string")),

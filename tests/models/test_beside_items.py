@@ -13,9 +13,9 @@ from shoal.models.recommend.similar_items import similar_items
 from shoal.params import BoughtTogetherParams, SimilarItemsParams
 from shoal.tables import BOUGHT_TOGETHER, SIMILAR_ITEMS
 
-TOGETHER = BoughtTogetherParams(top_n=2, days=365, max_items=50, min_together=3)
+TOGETHER = BoughtTogetherParams(top_n=2, in_stock_only=True, days=365, max_items=50, min_together=3)
 SIMILAR = SimilarItemsParams(
-    top_n=3, weights={"views": 1.0}, half_life_days=90.0, shrink=2.0, power=0.5, max_history=500
+    top_n=3, in_stock_only=True, weights={"views": 1.0}, half_life_days=90.0, shrink=2.0, power=0.5, max_history=500
 )
 
 

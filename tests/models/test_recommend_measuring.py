@@ -24,7 +24,8 @@ from shoal.tables import USER_ITEM_DAYS
 
 AS_OF = date(2024, 6, 1)
 PARAMS = RecommendParams(
-    engine="mllib", top_n=2, active_days=180, exclude_owned=False, weights={"purchases": 5.0, "views": 1.0},
+    engine="mllib", top_n=2, active_days=180, in_stock_only=True, exclude_owned=False,
+    weights={"purchases": 5.0, "views": 1.0},
     half_life_days=90.0, rank=4, max_iter=4, reg=0.1, alpha=1.0, seed=7, min_interactions=1,
     popularity_days=90, test_days=30, k=2,
 )  # fmt: skip

@@ -95,6 +95,9 @@ def part(frame: Frame, case: str, table: Table, rows: list[Row], more: More = NO
     if table is USER_FEATURES:
         typed = typed.withColumn("is_shown", F.col("user_id") != "lost")
         more = More([known.IS_SHOWN])
+    if table is RECOMMENDATIONS:
+        typed = typed.withColumn("is_offered", F.col("item_id") != "gone")
+        more = replace(more, rules=[*more.rules, known.IS_OFFERED])
     rules = [*KNOWN[table.name], *more.rules]
     return Part(replace(table, name=case), typed, rules, more.expected, more.columns)
 
@@ -103,7 +106,7 @@ def broken(found: list[Verdict]) -> dict[str, int | None]:
     return {verdict.name: verdict.failures for verdict in found if not verdict.success}
 
 
-TEN = known.of_lists({"for_you": 3})
+TEN = known.of_lists({"for_you": 3}, ["for_you"])
 NEAR = known.of_probabilities({"buys_30d": 0.2})
 MEAN = "the mean probability of buys_30d is near the 20.00% who did it"
 GOOD: dict[str, tuple[Table, list[Row], More]] = {
@@ -195,7 +198,19 @@ BREAKING: dict[str, tuple[Table, list[Row], More, dict[str, int | None]]] = {
         RECOMMENDATIONS, [*listed("a", "x"), *listed("a", "y")], NOTHING,
         {"the ranks of each list are 1, 2, 3, ...": 1},
     ),
-    "an item twice": (RECOMMENDATIONS, listed("a", "x", "y", "x"), NOTHING, {"no list names an item twice": 1}),
+    "an item twice": (RECOMMENDATIONS, listed("a", "x", "y", "x"), NOTHING, {"no list names an article twice": 1}),
+    "two variants of an article": (
+        RECOMMENDATIONS, [{**row, "item_group_id": "g"} for row in listed("a", "x", "y")], NOTHING,
+        {"no list names an article twice": 1},
+    ),
+    "something that is sold out": (
+        RECOMMENDATIONS, [{**row, "in_stock": {"x": True, "y": False}.get(row["item_id"])}
+                          for row in listed("a", "x", "y", "z")], TEN,
+        {"nothing that is sold out is in a list": 1},
+    ),
+    "something that may not be recommended": (
+        RECOMMENDATIONS, listed("a", "x", "gone", "z"), NOTHING, {"only what may be recommended is named": 1},
+    ),
     "a list that is too long": (
         RECOMMENDATIONS, [row for user in "abcdefghij" for row in listed(user, *("wxyz" if user == "a" else "xyz"))],
         known.of_lists({"for_you": 3}), {"no list is longer than asked for": 1},
@@ -280,7 +295,9 @@ def test_what_is_wrong_with_a_run_is_found_and_nothing_else(frame: Frame) -> Non
 
 def test_every_expectation_of_a_run_is_broken_here() -> None:
     names = {rule.name for table in GOOD for rule in KNOWN[table]}
-    names |= {known.IS_SHOWN.name} | {one.name for _, _, more in GOOD.values() for one in (*more.rules, *more.expected)}
+    names |= {known.IS_SHOWN.name, known.IS_OFFERED.name} | {
+        one.name for _, _, more in GOOD.values() for one in (*more.rules, *more.expected)
+    }
     names = {name.replace("list for_you", "list other") for name in names}
 
     assert names == {name for _, _, _, wanted in BREAKING.values() for name in wanted}

@@ -32,6 +32,7 @@ class RecommendParams(StrengthParams):
     top_n: int = Field(ge=1, le=1000, description="items per user")
     active_days: int = Field(ge=1, description="users without an event in this many days get no list")
     exclude_owned: bool = Field(description="true: never what the user already bought")
+    in_stock_only: bool = Field(description="true: nothing of which a feed says that none is left")
     rank: int = Field(ge=1, le=512, description="length of the factors")
     max_iter: int = Field(ge=1, description="iterations of ALS")
     reg: float = Field(ge=0, description="penalty on the factors")
@@ -47,6 +48,7 @@ class SimilarItemsParams(StrengthParams):
     """Beside each item those that the same users want."""
 
     top_n: int = Field(ge=1, le=1000, description="items beside each item")
+    in_stock_only: bool = Field(description="true: nothing of which a feed says that none is left")
     shrink: float = Field(ge=0, description="common users that halve a cosine")
     power: float = Field(ge=0, le=1, description="of the strength; 0 makes all pairs of user and item equal")
     max_history: int = Field(ge=2, description="strongest pairs of a user that count; the cost grows by its square")
@@ -56,6 +58,7 @@ class BoughtTogetherParams(Params):
     """Beside each item those that are in the same orders."""
 
     top_n: int = Field(ge=1, le=1000, description="items beside each item")
+    in_stock_only: bool = Field(description="true: nothing of which a feed says that none is left")
     days: int = Field(ge=1, description="days before as_of whose orders count")
     max_items: int = Field(ge=2, description="an order with more different items counts for nothing")
     min_together: int = Field(ge=1, description="orders that hold both; fewer make no pair")

@@ -4,7 +4,7 @@ Rules of batches and runs: the condition is null for the rows that a rule says n
 at the rows beside a row, through a window over what its users or segments have: never over all of it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,6 +61,7 @@ def _alone(table: Table) -> Rule:
 
 
 _OF_A_LIST = "PARTITION BY list_name, user_id"
+_ARTICLE = "coalesce(item_group_id, item_id)"
 _NESTED = " AND ".join(
     f"{name}_7d <= {name}_30d AND {name}_30d <= {name}_90d AND {name}_90d <= {name}_365d AND {name}_365d <= {whole}"
     for name, whole in {"orders": "frequency", "active_days": "active_days"}.items()
@@ -140,8 +141,8 @@ KNOWN: dict[str, tuple[Rule, ...]] = {
     RECOMMENDATIONS.name: (
         Rule("the ranks of each list are 1, 2, 3, ...", f"rank = row_number() OVER ({_OF_A_LIST} ORDER BY rank)",
              policy="stop"),
-        Rule("no list names an item twice",
-             f"NOT (item_id <=> lag(item_id) OVER ({_OF_A_LIST} ORDER BY item_id))", policy="stop"),
+        Rule("no list names an article twice",
+             f"NOT ({_ARTICLE} <=> lag({_ARTICLE}) OVER ({_OF_A_LIST} ORDER BY {_ARTICLE}))", policy="stop"),
     ),
     SIMILAR_ITEMS.name: _beside_items("similar_item_id", "score"),
     BOUGHT_TOGETHER.name: (
@@ -164,6 +165,9 @@ KNOWN: dict[str, tuple[Rule, ...]] = {
 
 # Of rows of features.users that stand beside those of gold.users.
 IS_SHOWN = Rule("gold.users has every user of features.users", "is_shown", policy="stop")
+
+# Of rows that name an item, beside whether it may be offered at the cut.
+IS_OFFERED = Rule("only what may be recommended is named", "is_offered", policy="stop")
 
 # Of the days of a feed beside those before, by what is compared.
 AS_USUAL = {
@@ -194,11 +198,12 @@ def of_bronze(rows_in: int) -> More:
     return More(rules, [held])
 
 
-def of_lists(lengths: Mapping[str, int]) -> More:
-    """How long recommendation lists are.
+def of_lists(lengths: Mapping[str, int], in_stock: Collection[str] = ()) -> More:
+    """How long recommendation lists are, and what they may name.
 
     Args:
         lengths: how many items each list is to have, by its name.
+        in_stock: the lists that name nothing that is sold out.
     """
     if not lengths:
         return NOTHING
@@ -210,12 +215,15 @@ def of_lists(lengths: Mapping[str, int]) -> More:
         f"CASE WHEN rank = 1 THEN count(*) OVER ({_OF_A_LIST}) = CASE list_name {wanted} END END",
         policy="warn", mostly=0.9,
     )  # fmt: skip
+    there = Rule("nothing that is sold out is in a list",
+                 f"CASE WHEN list_name IN ({', '.join(map(sql_text, in_stock)) or 'NULL'}) THEN in_stock END",
+                 policy="stop")  # fmt: skip
     columns, expected = {}, []
     for number, name in enumerate(lengths, start=1):
         columns[f"of_list_{number}"] = f"CASE WHEN list_name = {sql_text(name)} THEN 1 END"
         some = {"column": f"of_list_{number}", "min_value": 1}
         expected.append(Expected(f"the list {name} has rows", "ExpectColumnSumToBeBetween", some))
-    return More([longest, full], expected, columns)
+    return More([longest, full, there], expected, columns)
 
 
 def of_probabilities(rates: Mapping[str, float]) -> More:

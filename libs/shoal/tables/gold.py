@@ -16,7 +16,7 @@ from pyspark.sql.types import (
 
 from shoal.tables.columns import AS_OF, RUN, USER
 from shoal.tables.table import Column, Table, text
-from shoal.tables.vocabulary import MONEY_SUM
+from shoal.tables.vocabulary import MONEY, MONEY_SUM
 
 _MODEL = text(
     "model_id", "model in ops.models that computed it, of an earlier run where that stood in; null for a baseline"
@@ -115,6 +115,15 @@ RECOMMENDATIONS = Table(
         USER,
         Column("rank", IntegerType(), "1 is the best", required=True, low=1),
         text("item_id", "the shop's own id of the article", required=True),
+        text("item_group_id", "article that it is a variant of, once in a list; itself without variants"),
+        text("title", "its title before as_of; null if never said"),
+        Column(
+            "price",
+            MONEY,
+            "per piece, in the shop's currency, before as_of: the feed's, else that last paid; null if unknown",
+            low=0,
+        ),
+        Column("in_stock", BooleanType(), "any pieces were in stock before as_of; null if no feed says"),
         Column("score", DoubleType(), "comparable within one user and source only", required=True),
         text(
             "source",
