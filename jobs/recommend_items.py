@@ -58,10 +58,6 @@ class Shop:
         """The same of what may be named."""
         return (in_stock(self.items) if in_stock_only else self.items).select("item_id", "item_group_id")
 
-    def shown(self, lists: DataFrame) -> DataFrame:
-        """Lists with what there is to be known of their items."""
-        return lists.join(self.items, on="item_id", how="inner")
-
 
 def recommend_items(lake: Lake, config: Config, run: Run) -> None:
     """Give every active user the same number of items, once per configured list, and every item its neighbours."""
@@ -134,30 +130,49 @@ def _recommended(
     active = ordinary.humans(shop.features).where(F.col("recency_event_days") <= params.active_days)
     users = active.select("user_id")
 
+    if params.model == recommend.BUY_AGAIN:
+        lists = recommend.buy_again(recommend.habits(item_days, as_of=run.day), users, offered, params)
+        lists = lists.withColumn("model_id", F.lit(None).cast("string"))
+        _write(lake, run, shop, entry, lists)
+        return recommend.measure_again(item_days, shop.groups, run.day, params, known_before=earlier)
     metrics = recommend.measure(item_days, shop.groups, run.day, params, known_before=earlier)
-    judged = recommend.judge(metrics, params)
-    failed = judged.failed
-    fitted = None if failed else recommend.fit(recommend.strengths(item_days, as_of=run.day, params=params), params)
+    fitted: FittedAls | None
     model_id: str | None
-    if fitted is not None:
-        source, model_id = recommend.ALS, _stored(lake, config, run, entry, fitted, judged)
-    else:
-        failed = failed or f"needs {params.min_interactions:,} pairs of user and item and found fewer"
-        fitted, source, model_id, said = _stand_in(lake, config, run, entry, failed)
-        metrics = [*metrics, said]
+    fitted, source, model_id = None, recommend.POPULARITY, None
+    if params.model == recommend.ALS:
+        fitted, source, model_id, said = _chosen(lake, config, run, entry, item_days, recommend.judge(metrics, params))
+        metrics = [*metrics, *said]
     owned = recommend.owned(item_days, as_of=run.day)
     limit = recommend.popular_limit(owned, offered, params)
     popular = recommend.popular(item_days, offered, as_of=run.day, days=params.popularity_days, limit=limit)
-    by_model = F.col("source") == recommend.ALS
     lists = recommend.recommend(fitted, users, popular.checkpoint(), owned, offered, params)
-    lists = shop.shown(lists).withColumns({
-        "run_id": F.lit(run.key),
-        "list_name": F.lit(entry),
+    by_model = F.col("source") == recommend.ALS
+    _write(lake, run, shop, entry, lists.withColumns({
         "model_id": F.when(by_model, F.lit(model_id).cast("string")),
         "source": F.when(by_model, F.lit(source)).otherwise(F.col("source")),
-    })  # fmt: skip
-    lake.replace(RECOMMENDATIONS, lists, where=f"{run.slice} AND list_name = '{entry}'", once=f"{run.key}/{entry}")
+    }))  # fmt: skip
     return metrics
+
+
+def _chosen(
+    lake: Lake, config: Config, run: Run, entry: str, item_days: DataFrame, judged: Judgement
+) -> tuple[FittedAls | None, str, str | None, list[Metric]]:
+    """Today's model, or what takes its place; the source and the model's id of its rows, and what is to be said."""
+    params, failed = config.recommend[entry], judged.failed
+    fitted = None if failed else recommend.fit(recommend.strengths(item_days, as_of=run.day, params=params), params)
+    if fitted is not None:
+        return fitted, recommend.ALS, _stored(lake, config, run, entry, fitted, judged), []
+    failed = failed or f"needs {params.min_interactions:,} pairs of user and item and found fewer"
+    stood_in, source, model_id, said = _stand_in(lake, config, run, entry, failed)
+    return stood_in, source, model_id, [said]
+
+
+def _write(lake: Lake, run: Run, shop: Shop, entry: str, lists: DataFrame) -> None:
+    """Put a list in place, with what there is to be known of its items."""
+    rows = lists.join(shop.items, on="item_id", how="inner").withColumns(
+        {"run_id": F.lit(run.key), "list_name": F.lit(entry)}
+    )
+    lake.replace(RECOMMENDATIONS, rows, where=f"{run.slice} AND list_name = '{entry}'", once=f"{run.key}/{entry}")
 
 
 def _stored(lake: Lake, config: Config, run: Run, entry: str, fitted: FittedAls, judged: Judgement) -> str:

@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 from shoal.batches import Batch
 from shoal.config import Config
 from shoal.lake import Lake
+from shoal.models.recommend import BUY_AGAIN
 from shoal.quality import gate, known
 from shoal.quality.gate import Part, Verdict
 from shoal.quality.known import KNOWN, NOTHING, More
@@ -57,6 +58,7 @@ def of_run(lake: Lake, config: Config, run: Run) -> list[Verdict]:
         RECOMMENDATIONS: known.of_lists(
             {name: params.top_n for name, params in config.recommend.items()},
             [name for name, params in config.recommend.items() if params.in_stock_only],
+            [name for name, params in config.recommend.items() if params.model == BUY_AGAIN],
         ),
     }
     goods = catalogue_at(lake.read(ITEMS, run.versions_read[ITEMS.name]), run.day).where("recommendable")

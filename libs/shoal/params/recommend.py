@@ -26,6 +26,9 @@ class StrengthParams(Params):
 class RecommendParams(StrengthParams):
     """One list per user."""
 
+    model: Literal["als", "buy_again", "popularity"] = Field(
+        description="who fills the list: als and popularity what is new, buy_again what the user bought before"
+    )
     engine: Literal["mllib", "native"] = Field(
         description="what fits the model: mllib over the cluster, native in one task"
     )

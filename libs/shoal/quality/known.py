@@ -198,21 +198,24 @@ def of_bronze(rows_in: int) -> More:
     return More(rules, [held])
 
 
-def of_lists(lengths: Mapping[str, int], in_stock: Collection[str] = ()) -> More:
+def of_lists(lengths: Mapping[str, int], in_stock: Collection[str] = (), unfilled: Collection[str] = ()) -> More:
     """How long recommendation lists are, and what they may name.
 
     Args:
         lengths: how many items each list is to have, by its name.
         in_stock: the lists that name nothing that is sold out.
+        unfilled: the lists that are as long as users have items of their own.
     """
     if not lengths:
         return NOTHING
     wanted = " ".join(f"WHEN {sql_text(name)} THEN {length}" for name, length in lengths.items())
     longest = Rule("no list is longer than asked for", f"rank <= CASE list_name {wanted} END", policy="stop")
+    filled = " ".join(f"WHEN {sql_text(name)} THEN {n}" for name, n in lengths.items() if name not in unfilled)
+    filled = f"CASE list_name {filled} END" if filled else "CAST(NULL AS INT)"
     # Shorter where a user owns nearly everything, or where there is hardly anything to recommend.
     full = Rule(
         "nearly every list is as long as asked for",
-        f"CASE WHEN rank = 1 THEN count(*) OVER ({_OF_A_LIST}) = CASE list_name {wanted} END END",
+        f"CASE WHEN rank = 1 THEN count(*) OVER ({_OF_A_LIST}) = {filled} END",
         policy="warn", mostly=0.9,
     )  # fmt: skip
     there = Rule("nothing that is sold out is in a list",

@@ -106,7 +106,8 @@ PROPENSITIES = Table(
 
 RECOMMENDATIONS = Table(
     name="gold.recommendations",
-    doc="One row per run, list, user and rank.",
+    doc="One row per run, list, user and rank. Lists of new items are full as long as there are items; one of "
+    "buy_again has as many rows as the user has items that are still offered, if these are fewer.",
     key=("run_id", "list_name", "user_id", "rank"),
     partition_by=("run_id",),
     columns=(
@@ -128,7 +129,7 @@ RECOMMENDATIONS = Table(
         text(
             "source",
             "als: learned from users alike; last model: the same, learned by the last one that was released, "
-            "which stood in for today's; popularity: what sells most",
+            "which stood in for today's; popularity: what sells most; buy_again: what the user bought before",
             required=True,
         ),
         text("reason", "why this item, in words", required=True),
