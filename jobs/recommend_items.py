@@ -33,7 +33,7 @@ from shoal.tables import (
     USERS,
 )
 from shoal.transforms.accounts import counted
-from shoal.transforms.baskets import baskets
+from shoal.transforms.baskets import baskets, of_users_and_guests
 from shoal.transforms.catalogue import goods_at, in_stock
 
 STAGE = "recommend"
@@ -114,8 +114,7 @@ def _of_who_counts(lake: Lake, run: Run, shop: Shop) -> DataFrame:
     if changes is None:
         return events
     users = counted(lake.read(USERS, run.versions_read[USERS.name]), changes, as_of=run.day)
-    known = users.withColumn("counts", F.lit(True))
-    return events.join(known, on="user_id", how="left").where("user_id IS NULL OR counts").drop("counts")
+    return of_users_and_guests(events, users)
 
 
 def _recommend(lake: Lake, config: Config, run: Run, shop: Shop, entry: str, params: RecommendParams) -> list[Metric]:

@@ -6,8 +6,8 @@ from itertools import count
 
 import pytest
 
-from shoal.tables import EVENTS
-from shoal.transforms.baskets import baskets
+from shoal.tables import EVENTS, USERS
+from shoal.transforms.baskets import baskets, of_users_and_guests
 
 AS_OF = date(2024, 6, 1)
 NUMBERS = count()
@@ -75,3 +75,11 @@ def test_order_partitions_and_repeated_lines_change_nothing(found):
     twice = [*PAST, *PAST]
 
     assert found(*random.Random(3).sample(twice, len(twice)), parts=5) == TWO
+
+
+def test_who_is_not_to_be_learned_from_is_left_out_and_guests_are_not(frame):
+    lines = [line("o1", "a"), line("o2", "a", user_id="staff"), line("o3", "a", user_id=None), line("o4", "a")]
+    kept = of_users_and_guests(frame(EVENTS, *lines), frame(USERS, {"user_id": "u"}, {"user_id": "other"}))
+
+    assert kept.columns == [*dict.fromkeys(["user_id", *EVENTS.names])]
+    assert sorted(row["order_id"] for row in kept.collect()) == ["o1", "o3", "o4"]

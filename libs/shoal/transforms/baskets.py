@@ -30,3 +30,13 @@ def baskets(events: DataFrame, *, as_of: date, days: int, max_items: int) -> Dat
     )
     orders = lines.groupBy("order_id").agg(F.sort_array(F.collect_set("item_id")).alias("items"))
     return orders.where(F.size("items").between(2, max_items))
+
+
+def of_users_and_guests(events: DataFrame, users: DataFrame) -> DataFrame:
+    """Events of these users, and those without a user.
+
+    Args:
+        users: ``user_id``, one row each.
+    """
+    known = users.select("user_id", F.lit(True).alias("_counts"))
+    return events.join(known, on="user_id", how="left").where("user_id IS NULL OR _counts").drop("_counts")
