@@ -11,6 +11,7 @@ import pytest
 from shoal import releases
 from shoal.lake import Lake
 from shoal.tables import (
+    BOUGHT_TOGETHER,
     GOLD_USERS,
     ITEMS,
     METRICS,
@@ -64,6 +65,11 @@ def offer(run_id, name, user_id, rank, item_id):
             "source": "als", "reason": "taste"}  # fmt: skip
 
 
+def together(run_id, item_id, rank, other, low):
+    return {"run_id": run_id, "item_id": item_id, "rank": rank, "other_item_id": other, "lift_low": low,
+            "reason": f"with {item_id}"}  # fmt: skip
+
+
 def profile(run_id, segmentation, rank, users):
     return {"run_id": run_id, "segmentation": segmentation, "segment_id": rank, "segment_rank": rank,
             "segment_name": f"segment {rank}", "users": users, "user_share": users / 4, "net_spend": Decimal(users),
@@ -104,6 +110,12 @@ def lake(spark, tmp_path_factory):
             ] for rank, item_id in enumerate(items, start=1)),
             offer(BEFORE, "for_you", STAYED, 1, "i9"),
         ],
+        BOUGHT_TOGETHER: [
+            together(SHOWN, "i1", 1, "i2", 5.0), together(SHOWN, "i1", 2, "i9", 2.5),
+            together(SHOWN, "i2", 1, "i1", 5.0), together(SHOWN, "i2", 2, "i9", 3.5),
+            together(SHOWN, "i2", 3, "i3", 2.0), together(SHOWN, "i9", 1, "i7", 4.0),
+            together(BEFORE, "i1", 1, "i3", 9.0),
+        ],
         SEGMENT_PROFILES: [profile(SHOWN, "default", 2, 2), profile(SHOWN, "default", 1, 2),
                            profile(SHOWN, "by_value", 1, 4), profile(BEFORE, "default", 1, 4)],
         USER_FEATURES: [feature(run_id, user_id, 0 if user_id == SEARCHED else 2 if run_id == SHOWN else 1)
@@ -137,7 +149,7 @@ EVIDENT = {
     3: [(STAYED, "segment 1"), (MOVED, "segment 2")],
     4: [(STAYED, "100", "100.000000")],
     5: [("1", "i2", "als", "taste"), ("2", "i1", "als", "taste")],
-    6: [("i1", "New name", "2"), ("i2", "Two", "1"), ("i3", "", "1")],
+    6: [("i9", "Nine", "3.5", "with i2"), ("i3", "", "2.0", "with i2")],
     7: [(MOVED, "segment 1", "segment 2")],
     8: [(LOOKED, "0.2")],
     9: [("5", "2", "170.000000"), ("3", "2", "30.000000")],

@@ -148,16 +148,29 @@ def test_strict_stops_for_als_that_loses(run, kept, older):
 
 
 def test_als_that_is_not_shown_to_be_better_is_used_with_a_warning_also_where_strict(run, kept):
-    fitted = SimpleNamespace(
-        model="model", user_factors=SimpleNamespace(unionByName=lambda _: "factors"), item_factors=None
-    )
+    undecided = Judgement(undecided="not shown to be better")
 
-    RECOMMEND._stored(
-        None, config(strict="true"), run, "for_you", fitted, Judgement(undecided="not shown to be better")
-    )
+    RECOMMEND._stored(None, config(strict="true"), run, "for_you", als("native"), undecided)
 
     assert run.warnings == ["recommend.for_you: not shown to be better"]
     assert len(kept.saved) == 2
+
+
+@pytest.mark.parametrize(("engine", "said"), [("native", 0), ("mllib", 1)])
+def test_that_mllib_has_fitted_what_is_too_much_for_one_task_is_said(run, kept, engine, said):
+    told = []
+    run.tell = lambda kind, text: told.append(text)
+
+    RECOMMEND._stored(None, config(), run, "for_you", als(engine), Judgement())
+
+    assert told == ["recommend.for_you: 60,000,000 pairs are more than one task takes: mllib has fitted them"] * said
+
+
+def als(engine):
+    model = SimpleNamespace(engine=engine, interactions=60_000_000)
+    return SimpleNamespace(
+        model=model, user_factors=SimpleNamespace(unionByName=lambda _: "factors"), item_factors=None
+    )
 
 
 def test_strict_stops_for_als_that_is_not_tested(run, kept):

@@ -1,27 +1,39 @@
 """What the rows at each boundary are judged by beside their batch's own gate: bronze, and a run before its release."""
 
+from dataclasses import replace
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from shoal.batches import Batch
 from shoal.config import Config
 from shoal.lake import Lake
+from shoal.models.recommend import BUY_AGAIN
 from shoal.quality import gate, known
 from shoal.quality.gate import Part, Verdict
 from shoal.quality.known import KNOWN, NOTHING, More
 from shoal.rules import expected_of, rules_of
 from shoal.runs import Run
 from shoal.tables import (
+    BOUGHT_TOGETHER,
     GOLD_USERS,
+    ITEMS,
     METRICS,
     PROPENSITIES,
     RECOMMENDATIONS,
     SEGMENT_PROFILES,
     SEGMENTS,
+    SIMILAR_ITEMS,
     USER_FEATURES,
 )
+from shoal.transforms.catalogue import catalogue_at
 
-_OF_A_RUN = (USER_FEATURES, SEGMENTS, SEGMENT_PROFILES, PROPENSITIES, RECOMMENDATIONS, GOLD_USERS)
+_OF_A_RUN = (
+    *(USER_FEATURES, SEGMENTS, SEGMENT_PROFILES, PROPENSITIES),
+    *(RECOMMENDATIONS, SIMILAR_ITEMS, BOUGHT_TOGETHER, GOLD_USERS),
+)
+
+_NAMED = {RECOMMENDATIONS: "item_id", SIMILAR_ITEMS: "similar_item_id", BOUGHT_TOGETHER: "other_item_id"}
 
 
 def of_bronze(raw: DataFrame, batch: Batch) -> list[Verdict]:
@@ -43,8 +55,20 @@ def of_run(lake: Lake, config: Config, run: Run) -> list[Verdict]:
     more = {
         USER_FEATURES: More([known.IS_SHOWN]),
         PROPENSITIES: known.of_probabilities(_observed_rates(lake, config, run)),
-        RECOMMENDATIONS: known.of_lists({name: params.top_n for name, params in config.recommend.items()}),
+        RECOMMENDATIONS: known.of_lists(
+            {name: params.top_n for name, params in config.recommend.items()},
+            [name for name, params in config.recommend.items() if params.in_stock_only],
+            [name for name, params in config.recommend.items() if params.model == BUY_AGAIN],
+        ),
     }
+    goods = catalogue_at(lake.read(ITEMS, run.versions_read[ITEMS.name]), run.day).where("recommendable")
+    for table, named in _NAMED.items():
+        offered = goods.select(F.col("item_id").alias(named), F.lit(True).alias("_offered"))
+        beside[table] = (
+            rows[table].join(offered, on=named, how="left").withColumn("is_offered", F.col("_offered").isNotNull())
+        )
+        of_table = more.get(table, NOTHING)
+        more[table] = replace(of_table, rules=[*of_table.rules, known.IS_OFFERED])
     verdicts = gate.judge_parts(f"run {run.key}", [
         Part(
             table, beside.get(table, rows[table]),

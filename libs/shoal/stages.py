@@ -18,7 +18,7 @@ STAGES = (
     Stage("features", "build_features", "Compute what the shop knew of each user before a day.", True),
     Stage("segments", "segment_users", "Group buyers who behave alike (KMeans).", True),
     Stage("propensity", "score_propensity", "Score who will buy soon (logistic regression).", True),
-    Stage("recommend", "recommend_items", "Recommend items to every active user (implicit ALS).", True),
+    Stage("recommend", "recommend_items", "Recommend items to every active user, and beside every item.", True),
     Stage("publish", "publish", "Make the run visible in one commit.", True),
 )
 NAMES = tuple(stage.name for stage in STAGES)

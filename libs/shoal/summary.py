@@ -11,22 +11,22 @@ from pyspark.sql import functions as F
 from shoal import facts, releases
 from shoal.lake import Lake
 from shoal.models.propensity.model import LOGISTIC_REGRESSION, RECENCY
-from shoal.models.recommend import POPULARITY
+from shoal.models.recommend import BUY_AGAIN, POPULARITY
 from shoal.replays import IS_REJECTED
 from shoal.tables import (
     BATCHES,
+    BOUGHT_TOGETHER,
     EVENTS,
-    ITEMS,
     METRICS,
     PROPENSITIES,
     RECOMMENDATIONS,
     REJECTED_EVENTS,
     SEGMENT_PROFILES,
     SEGMENTS,
+    SIMILAR_ITEMS,
     Table,
 )
 from shoal.tools import as_table
-from shoal.transforms.catalogue import catalogue_at
 
 _BATCHES = 10
 _RULES = 10
@@ -54,6 +54,7 @@ def summary(lake: Lake) -> str:
         _segments(lake, run_id, currency),
         _deciles(lake, run_id),
         _people(lake, run_id, shown["as_of"]),
+        _beside_items(lake, run_id),
         _metrics(lake, run_id),
         *([_listed("What the models' stages warned of", shown["fallbacks"])] if shown["fallbacks"] else []),
     ]
@@ -119,24 +120,39 @@ def _people(lake: Lake, run_id: str, as_of: date) -> str:
     """One user each of the first segments: what they bought last, and what they are offered."""
     segments = _of_run(lake, SEGMENTS, run_id).where("segment_rank <= 3")
     lists = _of_run(lake, RECOMMENDATIONS, run_id)
-    names = catalogue_at(lake.read(ITEMS), as_of).select("item_id", "title")
     with_list = segments.join(
-        lists.where(F.col("source") != POPULARITY).select("user_id").distinct(), on="user_id", how="left_semi"
+        lists.where(~F.col("source").isin(POPULARITY, BUY_AGAIN)).select("user_id").distinct(),
+        on="user_id",
+        how="left_semi",
     )
     chosen = with_list.groupBy("segment_rank").agg(
         F.min("user_id").alias("user_id"), F.first("segment_name").alias("name")
     )
     people = chosen.orderBy("segment_rank").limit(_PEOPLE).collect()
     ids = [row["user_id"] for row in people]
-    bought, offered = _bought_last(lake, ids, as_of), _offered(lists.join(names, on="item_id", how="left"), ids)
+    bought = _bought_last(lake, ids, as_of)
+    is_own = F.col("source") == BUY_AGAIN
+    offered, again = _offered(lists.where(~is_own), ids), _offered(lists.where(is_own), ids)
     return "\n\n".join(
         as_table(
-            ["bought last", "recommended"],
-            [[_name(b), _name(o)] for b, o in zip_longest(bought.get(user, []), offered.get(user, []))],
+            ["bought last", "recommended", "to buy again"],
+            [
+                [_name(row) for row in rows]
+                for rows in zip_longest(bought.get(user, []), offered.get(user, []), again.get(user, []))
+            ],
             title=f"User {user} ({row['name']})",
         )
         for user, row in zip(ids, people, strict=True)
     )
+
+
+def _beside_items(lake: Lake, run_id: str) -> str:
+    """How many items have others beside them."""
+    tables = (SIMILAR_ITEMS, BOUGHT_TOGETHER)
+    similar, together = (_of_run(lake, table, run_id).agg(F.countDistinct("item_id")) for table in tables)
+    found = similar.toDF("similar").crossJoin(together.toDF("together")).first()
+    assert found is not None, "an aggregate has one row"
+    return f"Items with similar ones beside them: {found[0]:,}; with others that were bought together: {found[1]:,}"
 
 
 def _bought_last(lake: Lake, users: Sequence[str], as_of: date) -> dict[str, list[Row]]:

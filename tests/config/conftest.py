@@ -35,8 +35,11 @@ def default_text() -> str:
 
 @pytest.fixture
 def defaults(default_text: str) -> dict[str, Any]:
-    """``conf/default.yaml`` as YAML alone reads it."""
+    """``conf/default.yaml`` as YAML alone reads it; what a named entry leaves out is as in the first of its section."""
     tree: dict[str, Any] = yaml.safe_load(default_text)
+    for section in ("segments", "propensity", "recommend"):
+        first = next(iter(tree[section].values()))
+        tree[section] = {name: {**first, **entry} for name, entry in tree[section].items()}
     return tree
 
 

@@ -105,11 +105,22 @@ def test_entries_do_not_share_what_they_inherit(defaults):
 
 
 @pytest.mark.parametrize("entry", ["segments.default", "propensity.buys_30d", "recommend.for_you"])
-def test_null_removes_a_named_entry(written, entry):
+def test_null_removes_a_named_entry(written, defaults, entry):
     section, name = entry.split(".")
+    others = {*defaults[section]} - {name}
 
-    assert getattr(load_config(sets=[f"{entry}=null"]), section) == {}
-    assert getattr(load_config([written(f"{section}: {{{name}: }}")]), section) == {}
+    assert {*getattr(load_config(sets=[f"{entry}=null"]), section)} == others
+    assert {*getattr(load_config([written(f"{section}: {{{name}: }}")]), section)} == others
+
+
+def test_what_a_packaged_entry_leaves_out_is_as_in_the_first_of_its_section():
+    for_you, again = load_config(sets=["recommend.for_you.top_n=3"]).recommend.values()
+    made_anew = load_config(sets=["recommend.buy_again=null", "recommend.buy_again={}"]).recommend["buy_again"]
+
+    assert (for_you.top_n, again.top_n) == (3, 10), "as packaged, not as set"
+    assert (for_you.model, again.model, again.exclude_owned) == ("als", "buy_again", False)
+    assert again.weights == for_you.weights
+    assert made_anew == again
 
 
 def test_an_entry_that_was_removed_and_made_again_is_as_packaged(written, defaults):

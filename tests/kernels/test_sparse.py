@@ -33,7 +33,7 @@ def right(*rows: tuple) -> pa.Table:
 
 def best(of: pa.Table, among: pa.Table, n: int, cosine: bool = False, shrink: float = 0.0) -> list[tuple]:
     found = best_products(of, among, n=n, cosine=cosine, shrink=shrink)
-    return [tuple(row.values()) for row in found.to_pylist()]
+    return [(row["key"], row["target"], row["score"]) for row in found.to_pylist()]
 
 
 def test_by_hand():
@@ -49,6 +49,16 @@ def test_of_a_group_the_best_that_is_not_barred():
     columns = right((2, 2, {1: 1.0}), (4, 2, {1: 3.0}), (6, 6, {1: 2.0}))
 
     assert best(rows, columns, 9) == [("a", 4, 3.0), ("a", 6, 2.0), ("b", 6, 2.0), ("b", 2, 1.0)]
+
+
+def test_how_many_sources_both_rows_have():
+    rows = left(("a", {1: 1.0, 2: 1.0, 5: 2.0}, []), ("b", {5: 1.0, 6: 1.0}, []))
+    columns = right((3, 3, {1: 1.0, 2: 1.0, 9: 1.0}), (4, 4, {5: 9.0, 6: 1.0}))
+
+    found = best_products(rows, columns, n=2, cosine=False, shrink=0.0).to_pylist()
+
+    # a and 4 share 5, which weighs most; a and 3 share 1 and 2; b and 4 share 5 and 6.
+    assert [(row["key"], row["target"], row["common"]) for row in found] == [("a", 4, 1), ("a", 3, 2), ("b", 4, 2)]
 
 
 def test_a_product_of_0_is_none():

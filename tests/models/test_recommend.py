@@ -8,13 +8,23 @@ import pytest
 
 from shoal.errors import ConfigError
 from shoal.frames import few_rows
-from shoal.models.recommend import FittedAls, fit, owned, popular, popular_limit, recommend, strengths
+from shoal.models.recommend import (
+    FittedAls,
+    buy_again,
+    fit,
+    habits,
+    owned,
+    popular,
+    popular_limit,
+    recommend,
+    strengths,
+)
 from shoal.params import RecommendParams
 from shoal.tables import FACTORS, RECOMMENDATIONS, USER_ITEM_DAYS
 
 AS_OF = date(2024, 6, 1)
 PARAMS = RecommendParams(
-    engine="mllib", top_n=3, active_days=180, exclude_owned=True,
+    model="als", engine="mllib", top_n=3, active_days=180, in_stock_only=True, exclude_owned=True,
     weights={"views": 1.0, "favourites": 2.0, "carts": 3.0, "purchases": 5.0}, half_life_days=10.0,
     rank=4, max_iter=5, reg=0.1, alpha=1.0, seed=7, min_interactions=1,
     popularity_days=90, test_days=30, k=10,
@@ -355,3 +365,48 @@ def test_owned_is_what_was_bought_before(tiles):
                  tile("u", "c", 0, purchases=1))  # fmt: skip
 
     assert [tuple(row) for row in owned(days, as_of=AS_OF).collect()] == [("u", "a")]
+
+
+class TestBuyAgain:
+    PAST = (
+        *(("u", "soap", ago) for ago in (50, 30, 10)), ("u", "mug", 10), ("u", "lamp", 10), ("u", "sofa", 200),
+        ("v", "lamp", 9), ("w", "lamp", 8), ("x", "mug", 100),
+    )  # fmt: skip
+
+    @pytest.fixture
+    def lists(self, tiles, users_of, items_of):
+        def build(*more, users=("u", "v", "new"), items=("soap", "mug", "lamp", "sofa"), **changes):
+            days = tiles(*(tile(user, item, ago, purchases=2) for user, item, ago in self.PAST), *more)
+            own = habits(days.repartition(3), as_of=AS_OF)
+            return buy_again(own, users_of(*users), items_of(*items), params(**changes))
+
+        return build
+
+    def test_by_habit_and_by_what_others_buy_now(self, lists):
+        found = lists(top_n=4, half_life_days=90.0)
+        rows = {(row["user_id"], row["rank"]): row for row in found.collect()}
+
+        # Counted from the newest day: soap 3 times, by one user lately; the lamp once, by three; the sofa long ago.
+        fresh, stale = 0.5 ** (2 / 90), 0.5 ** (192 / 90)
+        expected = {"soap": 3 * fresh * 2**0.5, "lamp": fresh * 4**0.5, "mug": fresh * 2**0.5, "sofa": stale}
+        assert lists_of(found) == {"u": [*expected], "v": ["lamp"]}, "who bought nothing has no row"
+        assert {item: rows["u", rank]["score"] for rank, item in enumerate(expected, 1)} == pytest.approx(expected)
+        assert {row["source"] for row in rows.values()} == {"buy_again"}
+        assert rows["u", 1]["reason"] == "bought on 3 days, last on 2024-05-22"
+        assert rows["v", 1]["reason"] == "bought once, on 2024-05-23"
+        declared = {c.name: c.type.simpleString() for c in RECOMMENDATIONS.columns}
+        assert dict(found.dtypes) == {name: declared[name] for name in found.columns}
+
+    def test_never_more_than_asked_for_and_only_what_is_offered(self, lists):
+        assert lists_of(lists(top_n=2, items=("mug", "lamp", "sofa"))) == {"u": ["lamp", "mug"], "v": ["lamp"]}
+
+    def test_the_future_and_what_came_back_change_nothing(self, lists):
+        later = [tile("u", "sofa", 0, purchases=9), tile("new", "mug", -3, purchases=1)]
+        kept = [tile("u", "mug", 3, returns=1), tile("v", "mug", 60, purchases=1), tile("v", "mug", 59, returns=1)]
+
+        assert sorted(lists(*later, *kept).collect()) == sorted(lists().collect())
+
+    def test_nobody_has_bought_anything(self, tiles, users_of, items_of):
+        none = buy_again(habits(tiles(), as_of=AS_OF), users_of("u"), items_of("a"), PARAMS)
+
+        assert none.collect() == []

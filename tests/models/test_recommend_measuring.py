@@ -17,6 +17,7 @@ from shoal.models.recommend.measuring import (
     evaluate,
     judge,
     measure,
+    measure_again,
     time_split,
 )
 from shoal.params import RecommendParams
@@ -24,7 +25,8 @@ from shoal.tables import USER_ITEM_DAYS
 
 AS_OF = date(2024, 6, 1)
 PARAMS = RecommendParams(
-    engine="mllib", top_n=2, active_days=180, exclude_owned=False, weights={"purchases": 5.0, "views": 1.0},
+    model="als", engine="mllib", top_n=2, active_days=180, in_stock_only=True, exclude_owned=False,
+    weights={"purchases": 5.0, "views": 1.0},
     half_life_days=90.0, rank=4, max_iter=4, reg=0.1, alpha=1.0, seed=7, min_interactions=1,
     popularity_days=90, test_days=30, k=2,
 )  # fmt: skip
@@ -239,3 +241,20 @@ def test_als_that_loses_to_popularity_fails(shop, frame):
     # The list of two by taste holds nothing that was bought, the list of popularity begins with it.
     assert (values(found, "als")["ndcg@2"], values(found, "popularity")["ndcg@2"]) == (0.0, 1.0)
     assert "popularity is better" in judge(found, PARAMS).failed
+
+
+def test_what_is_bought_again_is_measured_beside_what_was_bought_before(frame, spark):
+    """Everybody bought soap three times, a tent and a lamp, and lately soap and a lamp again."""
+    users = [f"u{n}" for n in range(6)]
+    acts = [("soap", 80), ("soap", 70), ("soap", 60), ("lamp", 59), ("tent", 90), ("soap", 5), ("lamp", 5)]
+    rows = [tile(user, item, ago, purchases=1) for user in users for item, ago in acts]
+    future = [tile(user, "tent", 0, purchases=5) for user in users]
+    items = few_rows(spark, "item_id string", [("soap",), ("lamp",), ("tent",)])
+
+    found = measure_again(frame(USER_ITEM_DAYS, *rows, *future), items, AS_OF, PARAMS)
+
+    expected = {"ndcg@2": 1.0, "recall@2": 1.0, "coverage@2": 2 / 3, "users": 6.0}
+    for model in ("buy_again", "bought_before"):  # soap before the lamp before the tent by both
+        assert values(found, model) == pytest.approx(expected)
+    assert {m.model for m in found} == {"buy_again", "bought_before"}
+    assert all("first or again" in m.note for m in found)

@@ -115,7 +115,8 @@ def by_habit(model: BuyAgain) -> dict:
     def score(times, last_at):
         return times**model.power * 0.5 ** ((NEWEST - last_at) / timedelta(days=model.half_life_days))
 
-    return {(u, i): score(times, last_at) for u, i, _, times, last_at in SHOP}
+    lately = [i for _, i, _, _, last_at in SHOP if NEWEST - last_at < timedelta(days=model.crowd_days)]
+    return {(u, i): score(times, last) * (1 + lately.count(i)) ** model.crowd for u, i, _, times, last in SHOP}
 
 
 def by_blend(model: Blend) -> dict:

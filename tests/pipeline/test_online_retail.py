@@ -26,6 +26,7 @@ from shoal.tables import (
     RETURN_LINKS,
     RUNS,
     USER_FEATURES,
+    USER_ITEM_DAYS,
 )
 from shoal.tools import query_lake
 
@@ -245,11 +246,21 @@ def test_only_goods_are_recommended(retail):
 
 
 def test_every_active_user_gets_exactly_ten(retail):
-    sizes = retail.read(RECOMMENDATIONS).groupBy("user_id").count().select("count").distinct().collect()
+    lists = retail.read(RECOMMENDATIONS, "list_name = 'for_you'")
+    sizes = lists.groupBy("user_id").count().select("count").distinct().collect()
     active = retail.read(USER_FEATURES, "recency_event_days <= 180").count()
 
     assert [row["count"] for row in sizes] == [10]
-    assert retail.read(RECOMMENDATIONS).select("user_id").distinct().count() == active
+    assert lists.select("user_id").distinct().count() == active
+
+
+def test_what_to_buy_again_is_what_was_bought_as_far_as_there_is_any(retail):
+    own = retail.read(USER_ITEM_DAYS, "purchases > 0").select("user_id", "item_id").distinct()
+    again = retail.read(RECOMMENDATIONS, "list_name = 'buy_again'")
+
+    assert not again.isEmpty()
+    assert again.join(own, on=["user_id", "item_id"], how="left_anti").isEmpty()
+    assert again.where("NOT reason RLIKE '^bought (once, on|on [0-9]+ days, last on) 20'").isEmpty()
 
 
 def test_a_second_run_changes_nothing_but_the_book_of_runs(retail, run):

@@ -23,16 +23,17 @@ from shoal.summary import summary
 from shoal.tables import (
     AS_NEEDED,
     BATCHES,
+    BOUGHT_TOGETHER,
     EVENTS,
     FEATURES,
     GOLD,
     ITEMS,
     METRICS,
     PROPENSITIES,
-    RECOMMENDATIONS,
     REJECTED_EVENTS,
     SEGMENTS,
     SILVER,
+    SIMILAR_ITEMS,
 )
 from shoal.tools import query_lake
 
@@ -180,15 +181,36 @@ def test_good_customers_who_have_gone_quiet(answers, bought, synthetic_shop):
     assert [float(net) for _, _, net in answers[4]] == pytest.approx([*bought.net[found]])
 
 
-def test_items_are_recommended_as_often_as_lists_name_them(answers, tables):
+def test_what_goes_with_a_basket_is_bought_with_it_more_often_than_by_chance(answers, tables):
+    """Counted anew from the events: orders of 2 to 50 different goods."""
+    lines = tables(EVENTS)
+    lines = lines[(lines.event_type == "purchase") & (lines.line_kind == "goods") & ~lines.is_deleted]
+    orders = lines.groupby("order_id").item_id.agg(set)
+    orders = orders[orders.map(len).between(2, 50)]
     names = tables(ITEMS)
     names = names[names.valid_to.isna()].set_index("item_id").title
-    times = tables(RECOMMENDATIONS).groupby("item_id").user_id.nunique()
-    expected = sorted(times.items(), key=lambda row: (-row[1], row[0]))[:20]
+    pairs = tables(BOUGHT_TOGETHER)
+    surest = pairs.sort_values(["lift_low", "item_id"]).iloc[-1]
+    basket = {surest.item_id, surest.other_item_id}
 
-    assert [(item, title, int(users)) for item, title, users in answers[6]] == [
-        (item, names[item], users) for item, users in expected
-    ]
+    assert answers[6]
+    for other, title, at_least, reason in answers[6]:
+        together, held = (int(number) for number in re.findall(r"in (\d+) of the (\d+) orders", reason)[0])
+        counts = {(sum({item, other} <= order for order in orders), sum(item in order for order in orders))
+                  for item in basket}  # fmt: skip
+        assert (together, held) in counts
+        assert 1 < float(at_least) < together * len(orders) / (held * sum(other in order for order in orders)) + 1e-6
+        assert (title, other in basket) == (names[other], False)
+
+
+def test_beside_items_stand_others_that_share_their_taste(tables):
+    """Four of five looks go to a visitor's own of the tastes, so what the same users want is of one taste mostly."""
+    similar = tables(SIMILAR_ITEMS)
+    taste = tables(ITEMS).drop_duplicates("item_id").set_index("item_id").category
+    first = similar[similar["rank"] <= 5]
+
+    assert similar.item_id.nunique() >= 190  # of 200 items
+    assert (taste[first.item_id].to_numpy() == taste[first.similar_item_id].to_numpy()).mean() > 0.8
 
 
 def test_with_the_first_release_everybody_has_moved(answers, tables):

@@ -14,11 +14,13 @@ from shoal.quality.gate import Part, Verdict
 from shoal.quality.known import KNOWN, NOTHING, More
 from shoal.sources import feed_named
 from shoal.tables import (
+    BOUGHT_TOGETHER,
     GOLD_USERS,
     PROPENSITIES,
     RECOMMENDATIONS,
     SEGMENT_PROFILES,
     SEGMENTS,
+    SIMILAR_ITEMS,
     USER_FEATURES,
     Table,
 )
@@ -57,6 +59,21 @@ def listed(user: str, *items: str) -> list[Row]:
             for rank, item in enumerate(items, start=1)]  # fmt: skip
 
 
+def similar(item: str, *others: str) -> list[Row]:
+    """What stands beside an item, each article in one variant."""
+    return [{"item_id": item, "rank": rank, "similar_item_id": other, "item_group_id": other, "score": 1 / rank}
+            for rank, other in enumerate(others, start=1)]  # fmt: skip
+
+
+def together(item: str, other: str, **values: Any) -> Row:
+    """Two items in 40 of 2,000 orders, that hold them 50 and 400 times."""
+    return {
+        "item_id": item, "rank": 1, "other_item_id": other, "item_group_id": other, "orders_together": 40,
+        "orders_item": 50, "orders_other": 400, "orders": 2000, "lift": 4.0, "lift_low": 3.3, "lift_high": 4.6,
+        **values,
+    }  # fmt: skip
+
+
 def chance(number: int, probability: float) -> Row:
     return {"user_id": f"u{number}", "probability": probability, "decile": 1, "drivers": []}
 
@@ -78,6 +95,9 @@ def part(frame: Frame, case: str, table: Table, rows: list[Row], more: More = NO
     if table is USER_FEATURES:
         typed = typed.withColumn("is_shown", F.col("user_id") != "lost")
         more = More([known.IS_SHOWN])
+    if table is RECOMMENDATIONS:
+        typed = typed.withColumn("is_offered", F.col("item_id") != "gone")
+        more = replace(more, rules=[*more.rules, known.IS_OFFERED])
     rules = [*KNOWN[table.name], *more.rules]
     return Part(replace(table, name=case), typed, rules, more.expected, more.columns)
 
@@ -86,7 +106,7 @@ def broken(found: list[Verdict]) -> dict[str, int | None]:
     return {verdict.name: verdict.failures for verdict in found if not verdict.success}
 
 
-TEN = known.of_lists({"for_you": 3})
+TEN = known.of_lists({"for_you": 3}, ["for_you"])
 NEAR = known.of_probabilities({"buys_30d": 0.2})
 MEAN = "the mean probability of buys_30d is near the 20.00% who did it"
 GOOD: dict[str, tuple[Table, list[Row], More]] = {
@@ -99,6 +119,8 @@ GOOD: dict[str, tuple[Table, list[Row], More]] = {
     ),
     "gold.propensities": (PROPENSITIES, [chance(1, 0.1), chance(2, 0.3)], NEAR),
     "gold.recommendations": (RECOMMENDATIONS, [*listed("a", "x", "y", "z"), *listed("b", "z", "y", "x")], TEN),
+    "gold.similar_items": (SIMILAR_ITEMS, [*similar("x", "y", "z"), *similar("y", "z", "x")], NOTHING),
+    "gold.bought_together": (BOUGHT_TOGETHER, [together("x", "y"), together("y", "x")], NOTHING),
     "gold.users": (GOLD_USERS, [buyer(1), prospect(2)], NOTHING),
 }
 
@@ -176,7 +198,19 @@ BREAKING: dict[str, tuple[Table, list[Row], More, dict[str, int | None]]] = {
         RECOMMENDATIONS, [*listed("a", "x"), *listed("a", "y")], NOTHING,
         {"the ranks of each list are 1, 2, 3, ...": 1},
     ),
-    "an item twice": (RECOMMENDATIONS, listed("a", "x", "y", "x"), NOTHING, {"no list names an item twice": 1}),
+    "an item twice": (RECOMMENDATIONS, listed("a", "x", "y", "x"), NOTHING, {"no list names an article twice": 1}),
+    "two variants of an article": (
+        RECOMMENDATIONS, [{**row, "item_group_id": "g"} for row in listed("a", "x", "y")], NOTHING,
+        {"no list names an article twice": 1},
+    ),
+    "something that is sold out": (
+        RECOMMENDATIONS, [{**row, "in_stock": {"x": True, "y": False}.get(row["item_id"])}
+                          for row in listed("a", "x", "y", "z")], TEN,
+        {"nothing that is sold out is in a list": 1},
+    ),
+    "something that may not be recommended": (
+        RECOMMENDATIONS, listed("a", "x", "gone", "z"), NOTHING, {"only what may be recommended is named": 1},
+    ),
     "a list that is too long": (
         RECOMMENDATIONS, [row for user in "abcdefghij" for row in listed(user, *("wxyz" if user == "a" else "xyz"))],
         known.of_lists({"for_you": 3}), {"no list is longer than asked for": 1},
@@ -188,6 +222,31 @@ BREAKING: dict[str, tuple[Table, list[Row], More, dict[str, int | None]]] = {
     "nobody has one of the lists": (
         RECOMMENDATIONS, listed("a", "x", "y", "z"), known.of_lists({"for_you": 3, "other": 3}),
         {"the list other has rows": None},
+    ),
+    "a rank beside an item that is missing": (
+        SIMILAR_ITEMS, [*similar("x", "y", "z"), *similar("y", "x", "z", "w")[::2]], NOTHING,
+        {"the ranks beside each item are 1, 2, 3, ...": 1},
+    ),
+    "the more similar item comes later": (
+        SIMILAR_ITEMS, [{**row, "score": row["rank"] / 9} for row in similar("x", "y", "z")], NOTHING,
+        {"the highest score comes first": 1},
+    ),
+    "an item beside itself": (SIMILAR_ITEMS, similar("x", "y", "x"), NOTHING, {"no item stands beside itself": 1}),
+    "two variants beside an item": (
+        SIMILAR_ITEMS, [{**row, "item_group_id": "g"} for row in similar("x", "y", "z")], NOTHING,
+        {"no list beside an item names an article twice": 1},
+    ),
+    "the surer pair comes later": (
+        BOUGHT_TOGETHER, [together("x", "y"), together("x", "z", rank=2, lift_low=3.5)], NOTHING,
+        {"the highest lift_low comes first": 1},
+    ),
+    "a pair by chance": (
+        BOUGHT_TOGETHER, [together("x", "y"), together("y", "z", lift_low=0.9)], NOTHING,
+        {"orders add up to the lift, which is more than chance": 1},
+    ),
+    "more orders of both than of one": (
+        BOUGHT_TOGETHER, [together("x", "y", orders_item=39)], NOTHING,
+        {"orders add up to the lift, which is more than chance": 1},
     ),
     "a shown user twice": (GOLD_USERS, [buyer(1), buyer(1)], NOTHING, {"(run_id, user_id) is unique": 2}),
     "a probability above 1": (
@@ -236,7 +295,9 @@ def test_what_is_wrong_with_a_run_is_found_and_nothing_else(frame: Frame) -> Non
 
 def test_every_expectation_of_a_run_is_broken_here() -> None:
     names = {rule.name for table in GOOD for rule in KNOWN[table]}
-    names |= {known.IS_SHOWN.name} | {one.name for _, _, more in GOOD.values() for one in (*more.rules, *more.expected)}
+    names |= {known.IS_SHOWN.name, known.IS_OFFERED.name} | {
+        one.name for _, _, more in GOOD.values() for one in (*more.rules, *more.expected)
+    }
     names = {name.replace("list for_you", "list other") for name in names}
 
     assert names == {name for _, _, _, wanted in BREAKING.values() for name in wanted}

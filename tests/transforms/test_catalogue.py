@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from shoal.tables import CATEGORIES, CATEGORY_CHANGES, EVENTS, ITEM_CHANGES, ITEMS
-from shoal.transforms.catalogue import MOST_LEVELS, catalogue_at, categories
+from shoal.transforms.catalogue import MOST_LEVELS, catalogue_at, categories, goods_at, in_stock
 from shoal.transforms.derived import items
 
 Row = dict[str, Any]
@@ -235,3 +235,23 @@ def test_every_path_of_a_real_tree_is_the_walk_up_from_its_leaf(frame, data):
     assert len(rows) == 1669
     assert sum("/" not in path for _, path in walked) == 25
     assert sorted(map(tuple, found)) == sorted(walked)
+
+
+def test_what_lists_show_is_what_was_so_before_the_cut(frame):
+    def item(name, **values):
+        return {"item_id": name, "item_group_id": name, "recommendable": True, "valid_from": FIRST, **values}
+
+    day = FIRST + timedelta(days=5)
+    shown = {"title": "Mug", "price": Decimal("4.500000")}
+    rows = [
+        item("mug", **shown, stock=3, valid_to=day), item("mug", title="Later", stock=0, valid_from=day),
+        item("cup", stock=0), item("owed", stock=-2), item("jug"), item("post", recommendable=False),
+        item("next", valid_from=day),
+    ]  # fmt: skip
+    goods = goods_at(frame(ITEMS, *rows), day)
+
+    assert {row.item_id: (row.title, row.price, row.in_stock) for row in goods.collect()} == {
+        "mug": ("Mug", Decimal("4.500000"), True), "cup": (None, None, False), "owed": (None, None, False),
+        "jug": (None, None, None),
+    }  # fmt: skip
+    assert {row.item_id for row in in_stock(goods).collect()} == {"mug", "jug"}

@@ -169,7 +169,8 @@ def test_tiles_put_together_are_those_of_events_told_under_the_user(frame, rando
 
 
 PARAMS = RecommendParams(
-    engine="mllib", top_n=1, active_days=1, exclude_owned=True, weights={"views": 1.0, "purchases": 5.0},
+    model="als", engine="mllib", top_n=1, active_days=1, in_stock_only=True, exclude_owned=True,
+    weights={"views": 1.0, "purchases": 5.0},
     half_life_days=9.0, rank=1, max_iter=1, reg=0.1, alpha=1.0, seed=1, min_interactions=1, popularity_days=1,
     test_days=1, k=1,
 )  # fmt: skip

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from shoal.config.settings import Config
 from shoal.config.wording import did_you_mean, refusal
+from shoal.params import StrengthParams
 
 
 def check_columns(config: Config) -> None:
@@ -27,9 +28,10 @@ def check_columns(config: Config) -> None:
             twice = sorted({column for column in entry.inputs if entry.inputs.count(column) > 1})
             problems += [f"{at}: {column} is named twice" for column in twice]
             problems += _no_columns(at, entry.inputs, numbers, "numeric column of features.users")
-    for name, liked in config.recommend.items():
-        at = f"recommend.{name}.weights"
-        problems += _no_columns(at, liked.weights, counts, "count column of features.user_item_days")
+    liked: dict[str, StrengthParams] = {f"recommend.{name}": entry for name, entry in config.recommend.items()}
+    for section, strength in {**liked, "similar_items": config.similar_items}.items():
+        at = f"{section}.weights"
+        problems += _no_columns(at, strength.weights, counts, "count column of features.user_item_days")
     problems += _rules(config)
     problems += _own_features(config)
     if problems:

@@ -28,10 +28,14 @@ class Layers:
         self.problems += layer.problems
 
     def default(self, at: Place) -> Any:
-        """The packaged value at this place, for a new entry its template's; null where there is none."""
+        """The packaged value at this place; null where there is none.
+
+        What a packaged entry leaves out, and all of a new one, is as in the first entry of its section.
+        """
         tree: Any = self._default.tree
         if len(at) > 1 and at[0] in NAMED:
-            tree, at = next(iter(tree[at[0]].values())), at[2:]
+            entries = tree[at[0]]
+            tree, at = {**next(iter(entries.values())), **entries.get(at[1], {})}, at[2:]
         return value_at(tree, at)
 
     def setter(self, at: Place) -> Layer | None:

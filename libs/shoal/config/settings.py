@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from pydantic import Field
 
 from shoal.params import (
+    BoughtTogetherParams,
     FeatureParams,
     IngestParams,
     Params,
@@ -15,6 +16,7 @@ from shoal.params import (
     RecommendParams,
     SegmentParams,
     ShopParams,
+    SimilarItemsParams,
     ValidateParams,
 )
 
@@ -33,6 +35,8 @@ class Config(Params):
     segments: dict[str, SegmentParams]
     propensity: dict[str, PropensityParams]
     recommend: dict[str, RecommendParams]
+    similar_items: SimilarItemsParams
+    bought_together: BoughtTogetherParams
     publish: PublishParams
     spark: dict[str, str] = Field(description="spark.* options of the embedded session")
 

@@ -32,9 +32,9 @@ def best_products(left: pa.Table, right: pa.Table, *, n: int, cosine: bool, shri
         shrink: where above 0, what two rows with m sources in common have is multiplied by m / (m + shrink).
 
     Returns:
-        ``key``, ``target`` and ``score``. Targets that share no source with a row, and those whose product is 0, do
-        not come. Of equal scores the lower target comes first. Neither the order of rows nor how they are cut into
-        tables changes a digit.
+        ``key``, ``target``, ``score`` and ``common`` (sources that both have). Targets that share no source with a row,
+        and those whose product is 0, do not come. Of equal scores the lower target comes first. Neither the order of
+        rows nor how they are cut into tables changes a digit.
     """
     from shoal.kernels.sparse_rows import best_of_rows  # numba is loaded in tasks only
 
@@ -44,7 +44,7 @@ def best_products(left: pa.Table, right: pa.Table, *, n: int, cosine: bool, shri
     known, by_target = np.unique(columns.sources, return_inverse=True)
     matrix = sp.csr_matrix((columns.weights, by_target, columns.indptr), (len(targets), len(known))).tocsc()
     bounds, barred = lists_of(left, "barred")
-    counts, places, scores = best_of_rows(
+    counts, places, scores, common = best_of_rows(
         rows.indptr, places_of(rows.sources, known), rows.weights,
         bounds, places_of(barred, targets),
         matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data,
@@ -55,6 +55,7 @@ def best_products(left: pa.Table, right: pa.Table, *, n: int, cosine: bool, shri
             "key": left["key"].take(pa.array(np.repeat(np.arange(left.num_rows), counts))),
             "target": pa.array(targets[places].astype(np.int32)),
             "score": pa.array(scores.astype(np.float64)),
+            "common": pa.array(common.astype(np.int32)),
         }
     )
 

@@ -22,7 +22,7 @@ def best_of_rows(
     groups: Whole,
     shrink: float,
     n: int,
-) -> tuple[Whole, Whole, npt.NDArray[np.float32]]:
+) -> tuple[Whole, Whole, npt.NDArray[np.float32], Whole]:
     """Each row's ``n`` best entries of left x right, of each group the best one.
 
     Products are summed in the order of a row's sources, in double precision, and rounded to single: entries that are
@@ -37,7 +37,8 @@ def best_of_rows(
         n: how many.
 
     Returns:
-        Per row how many were found; all targets found, row by row, best first; their scores.
+        Per row how many were found; all targets found, row by row, best first; their scores; how many sources lead to
+        each.
     """
     rows, targets = len(indptr) - 1, len(groups)
     sums = np.zeros(targets, np.float64)
@@ -51,6 +52,7 @@ def best_of_rows(
     room = 1024
     found_targets = np.empty(room, np.int64)
     found_scores = np.empty(room, np.float32)
+    found_common = np.empty(room, np.int64)
     found = 0
     for row in range(rows):
         touched = 0
@@ -99,20 +101,24 @@ def best_of_rows(
                 best_score[place] = score32
                 best_target[place] = target
                 size = min(size + 1, n)
+        if found + size > room:
+            room = 2 * (found + size)
+            more_targets = np.empty(room, np.int64)
+            more_scores = np.empty(room, np.float32)
+            more_common = np.empty(room, np.int64)
+            more_targets[:found] = found_targets[:found]
+            more_scores[:found] = found_scores[:found]
+            more_common[:found] = found_common[:found]
+            found_targets, found_scores, found_common = more_targets, more_scores, more_common
+        found_targets[found : found + size] = best_target[:size]
+        found_scores[found : found + size] = best_score[:size]
+        for k in range(size):
+            found_common[found + k] = common[best_target[k]]
+        found += size
+        counts[row] = size
         for k in range(touched):
             target = reached[k]
             sums[target] = 0.0
             common[target] = 0
             holder[groups[target]] = -1
-        if found + size > room:
-            room = 2 * (found + size)
-            more_targets = np.empty(room, np.int64)
-            more_scores = np.empty(room, np.float32)
-            more_targets[:found] = found_targets[:found]
-            more_scores[:found] = found_scores[:found]
-            found_targets, found_scores = more_targets, more_scores
-        found_targets[found : found + size] = best_target[:size]
-        found_scores[found : found + size] = best_score[:size]
-        found += size
-        counts[row] = size
-    return counts, found_targets[:found], found_scores[:found]
+    return counts, found_targets[:found], found_scores[:found], found_common[:found]

@@ -4,12 +4,13 @@ Rules of batches and runs: the condition is null for the rows that a rule says n
 at the rows beside a row, through a window over what its users or segments have: never over all of it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from shoal.frames import sql_text
 from shoal.tables import (
+    BOUGHT_TOGETHER,
     EVENTS,
     GOLD_USERS,
     ITEM_CHANGES,
@@ -17,6 +18,7 @@ from shoal.tables import (
     RECOMMENDATIONS,
     SEGMENT_PROFILES,
     SEGMENTS,
+    SIMILAR_ITEMS,
     USER_CHANGES,
     USER_FEATURES,
     Policy,
@@ -59,6 +61,7 @@ def _alone(table: Table) -> Rule:
 
 
 _OF_A_LIST = "PARTITION BY list_name, user_id"
+_ARTICLE = "coalesce(item_group_id, item_id)"
 _NESTED = " AND ".join(
     f"{name}_7d <= {name}_30d AND {name}_30d <= {name}_90d AND {name}_90d <= {name}_365d AND {name}_365d <= {whole}"
     for name, whole in {"orders": "frequency", "active_days": "active_days"}.items()
@@ -67,6 +70,20 @@ _NESTED = " AND ".join(
 _NOT_ALL_GONE = Rule(
     "at most half of the changes are deletions", "NOT coalesce(is_deleted, false)", policy="warn", mostly=0.5
 )
+
+
+def _beside_items(other: str, best: str) -> tuple[Rule, ...]:
+    """Of lists of items beside items: ``other`` is the column of the item that is named, ``best`` what ranks it."""
+    of_item = "PARTITION BY item_id"
+    return (
+        Rule("the ranks beside each item are 1, 2, 3, ...", f"rank = row_number() OVER ({of_item} ORDER BY rank)",
+             policy="stop"),
+        Rule(f"the highest {best} comes first", f"{best} <= lag({best}) OVER ({of_item} ORDER BY rank)", policy="stop"),
+        Rule("no item stands beside itself", f"item_id <> {other}", policy="stop"),
+        Rule("no list beside an item names an article twice",
+             f"NOT (item_group_id <=> lag(item_group_id) OVER ({of_item} ORDER BY item_group_id))", policy="stop"),
+    )  # fmt: skip
+
 
 KNOWN: dict[str, tuple[Rule, ...]] = {
     # An export that lost its source says of everything that it is gone.
@@ -124,8 +141,15 @@ KNOWN: dict[str, tuple[Rule, ...]] = {
     RECOMMENDATIONS.name: (
         Rule("the ranks of each list are 1, 2, 3, ...", f"rank = row_number() OVER ({_OF_A_LIST} ORDER BY rank)",
              policy="stop"),
-        Rule("no list names an item twice",
-             f"NOT (item_id <=> lag(item_id) OVER ({_OF_A_LIST} ORDER BY item_id))", policy="stop"),
+        Rule("no list names an article twice",
+             f"NOT ({_ARTICLE} <=> lag({_ARTICLE}) OVER ({_OF_A_LIST} ORDER BY {_ARTICLE}))", policy="stop"),
+    ),
+    SIMILAR_ITEMS.name: _beside_items("similar_item_id", "score"),
+    BOUGHT_TOGETHER.name: (
+        *_beside_items("other_item_id", "lift_low"),
+        Rule("orders add up to the lift, which is more than chance",
+             "orders_together <= least(orders_item, orders_other) AND greatest(orders_item, orders_other) <= orders "
+             "AND 1 < lift_low AND lift_low <= lift AND lift <= lift_high", policy="stop"),
     ),
     GOLD_USERS.name: (
         _alone(GOLD_USERS),
@@ -141,6 +165,9 @@ KNOWN: dict[str, tuple[Rule, ...]] = {
 
 # Of rows of features.users that stand beside those of gold.users.
 IS_SHOWN = Rule("gold.users has every user of features.users", "is_shown", policy="stop")
+
+# Of rows that name an item, beside whether it may be offered at the cut.
+IS_OFFERED = Rule("only what may be recommended is named", "is_offered", policy="stop")
 
 # Of the days of a feed beside those before, by what is compared.
 AS_USUAL = {
@@ -171,28 +198,35 @@ def of_bronze(rows_in: int) -> More:
     return More(rules, [held])
 
 
-def of_lists(lengths: Mapping[str, int]) -> More:
-    """How long recommendation lists are.
+def of_lists(lengths: Mapping[str, int], in_stock: Collection[str] = (), unfilled: Collection[str] = ()) -> More:
+    """How long recommendation lists are, and what they may name.
 
     Args:
         lengths: how many items each list is to have, by its name.
+        in_stock: the lists that name nothing that is sold out.
+        unfilled: the lists that are as long as users have items of their own.
     """
     if not lengths:
         return NOTHING
     wanted = " ".join(f"WHEN {sql_text(name)} THEN {length}" for name, length in lengths.items())
     longest = Rule("no list is longer than asked for", f"rank <= CASE list_name {wanted} END", policy="stop")
+    filled = " ".join(f"WHEN {sql_text(name)} THEN {n}" for name, n in lengths.items() if name not in unfilled)
+    filled = f"CASE list_name {filled} END" if filled else "CAST(NULL AS INT)"
     # Shorter where a user owns nearly everything, or where there is hardly anything to recommend.
     full = Rule(
         "nearly every list is as long as asked for",
-        f"CASE WHEN rank = 1 THEN count(*) OVER ({_OF_A_LIST}) = CASE list_name {wanted} END END",
+        f"CASE WHEN rank = 1 THEN count(*) OVER ({_OF_A_LIST}) = {filled} END",
         policy="warn", mostly=0.9,
     )  # fmt: skip
+    there = Rule("nothing that is sold out is in a list",
+                 f"CASE WHEN list_name IN ({', '.join(map(sql_text, in_stock)) or 'NULL'}) THEN in_stock END",
+                 policy="stop")  # fmt: skip
     columns, expected = {}, []
     for number, name in enumerate(lengths, start=1):
         columns[f"of_list_{number}"] = f"CASE WHEN list_name = {sql_text(name)} THEN 1 END"
         some = {"column": f"of_list_{number}", "min_value": 1}
         expected.append(Expected(f"the list {name} has rows", "ExpectColumnSumToBeBetween", some))
-    return More([longest, full], expected, columns)
+    return More([longest, full, there], expected, columns)
 
 
 def of_probabilities(rates: Mapping[str, float]) -> More:

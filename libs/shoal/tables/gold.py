@@ -16,7 +16,7 @@ from pyspark.sql.types import (
 
 from shoal.tables.columns import AS_OF, RUN, USER
 from shoal.tables.table import Column, Table, text
-from shoal.tables.vocabulary import MONEY_SUM
+from shoal.tables.vocabulary import MONEY, MONEY_SUM
 
 _MODEL = text(
     "model_id", "model in ops.models that computed it, of an earlier run where that stood in; null for a baseline"
@@ -106,7 +106,8 @@ PROPENSITIES = Table(
 
 RECOMMENDATIONS = Table(
     name="gold.recommendations",
-    doc="One row per run, list, user and rank.",
+    doc="One row per run, list, user and rank. Lists of new items are full as long as there are items; one of "
+    "buy_again has as many rows as the user has items that are still offered, if these are fewer.",
     key=("run_id", "list_name", "user_id", "rank"),
     partition_by=("run_id",),
     columns=(
@@ -115,11 +116,20 @@ RECOMMENDATIONS = Table(
         USER,
         Column("rank", IntegerType(), "1 is the best", required=True, low=1),
         text("item_id", "the shop's own id of the article", required=True),
+        text("item_group_id", "article that it is a variant of, once in a list; itself without variants"),
+        text("title", "its title before as_of; null if never said"),
+        Column(
+            "price",
+            MONEY,
+            "per piece, in the shop's currency, before as_of: the feed's, else that last paid; null if unknown",
+            low=0,
+        ),
+        Column("in_stock", BooleanType(), "any pieces were in stock before as_of; null if no feed says"),
         Column("score", DoubleType(), "comparable within one user and source only", required=True),
         text(
             "source",
             "als: learned from users alike; last model: the same, learned by the last one that was released, "
-            "which stood in for today's; popularity: what sells most",
+            "which stood in for today's; popularity: what sells most; buy_again: what the user bought before",
             required=True,
         ),
         text("reason", "why this item, in words", required=True),
@@ -127,6 +137,59 @@ RECOMMENDATIONS = Table(
     ),
     writer="recommend_items",
 )
+
+_ITEM = text("item_id", "the shop's own id of the article", required=True)
+_RANK = Column("rank", IntegerType(), "1 is the best", required=True, low=1)
+
+SIMILAR_ITEMS = Table(
+    name="gold.similar_items",
+    doc="One row per run, item and rank: another item that the same users want.",
+    key=("run_id", "item_id", "rank"),
+    partition_by=("run_id",),
+    sort_by=("item_id", "rank"),
+    columns=(
+        RUN,
+        AS_OF,
+        _ITEM,
+        _RANK,
+        text("similar_item_id", "the other item", required=True),
+        text("item_group_id", "article that the other item is a variant of; itself without variants", required=True),
+        Column("score", DoubleType(), "cosine of the two items' users x common / (common + shrink)",
+               required=True, low=0, high=1),
+        Column("common_users", LongType(), "users who want both, of those pairs that count", required=True, low=1),
+        text("source", "item_knn: neighbours by cosine", required=True),
+        text("reason", "why this item, in words", required=True),
+    ),
+    writer="recommend_items",
+)  # fmt: skip
+
+BOUGHT_TOGETHER = Table(
+    name="gold.bought_together",
+    doc="One row per run, item and rank: another item that is in the same orders more often than by chance.",
+    key=("run_id", "item_id", "rank"),
+    partition_by=("run_id",),
+    sort_by=("item_id", "rank"),
+    columns=(
+        RUN,
+        AS_OF,
+        _ITEM,
+        Column("rank", IntegerType(), "1 has the highest lift_low", required=True, low=1),
+        text("other_item_id", "the other item", required=True),
+        text("item_group_id", "article that the other item is a variant of; itself without variants", required=True),
+        Column("orders_together", LongType(), "orders that hold both", required=True, low=1),
+        Column("orders_item", LongType(), "orders that hold the item", required=True, low=1),
+        Column("orders_other", LongType(), "orders that hold the other item", required=True, low=1),
+        Column("orders", LongType(), "all orders that count: of two to max_items different goods", required=True,
+               low=1),
+        Column("lift", DoubleType(), "how many times more often both are in an order than if each were in orders by "
+               "chance: orders_together x orders / (orders_item x orders_other)", required=True, low=0),
+        Column("lift_low", DoubleType(), "lower end of its 95 % interval, above 1", required=True, low=0),
+        Column("lift_high", DoubleType(), "upper end of it", required=True, low=0),
+        text("source", "co_purchase: counted in orders", required=True),
+        text("reason", "why this item, in words", required=True),
+    ),
+    writer="recommend_items",
+)  # fmt: skip
 
 GOLD_USERS = Table(
     name="gold.users",

@@ -29,6 +29,25 @@ def catalogue_at(items: DataFrame, as_of: date) -> DataFrame:
     return items.where((F.col("valid_from") < day) & (F.col("valid_to").isNull() | (F.col("valid_to") >= day)))
 
 
+def goods_at(items: DataFrame, as_of: date) -> DataFrame:
+    """What may be recommended at the end of the day before ``as_of``, with what lists show of it.
+
+    Args:
+        items: rows of ``silver.items``.
+        as_of: first shop-local day that must *not* be seen.
+
+    Returns:
+        ``item_id``, ``item_group_id``, ``title``, ``price`` and ``in_stock``, null where no feed tells the stock.
+    """
+    goods = catalogue_at(items, as_of).where("recommendable")
+    return goods.select("item_id", "item_group_id", "title", "price", (F.col("stock") > 0).alias("in_stock"))
+
+
+def in_stock(items: DataFrame) -> DataFrame:
+    """Rows of :func:`goods_at` of which no feed says that none is left."""
+    return items.where(F.coalesce("in_stock", F.lit(True)))
+
+
 def item_history(known: DataFrame, changes: DataFrame, categories: DataFrame) -> DataFrame:
     """Each item over the days: what feeds said of it, each value until another is said; events fill the rest.
 

@@ -65,7 +65,7 @@ class Als:
 
     name: ClassVar[str] = "als"
     SPACE: ClassVar[Mapping[str, tuple[Any, ...]]] = {
-        "rank": (8, 16, 32, 64, 128),
+        "rank": (8, 16, 32, 64, 128, 256),
         "reg": (0.01, 0.03, 0.1, 0.3),
         "alpha": (0.1, 0.3, 1.0, 3.0, 10.0, 40.0),
     }

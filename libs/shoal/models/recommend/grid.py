@@ -17,7 +17,9 @@ Kernel = Callable[[pa.Table, pa.Table], pa.Table]
 _FEW = 200_000  # rows that are sent to every task, some 10 MB, so that what they are joined with stays where it is
 
 
-def best_of_grid(left: DataFrame, right: DataFrame, kernel: Kernel, n: int, *, down: int, across: int) -> DataFrame:
+def best_of_grid(
+    left: DataFrame, right: DataFrame, kernel: Kernel, n: int, *, down: int, across: int, more: str = ""
+) -> DataFrame:
     """For each row of ``left`` the ``n`` best of ``right``.
 
     Args:
@@ -28,9 +30,10 @@ def best_of_grid(left: DataFrame, right: DataFrame, kernel: Kernel, n: int, *, d
         n: how many for each key.
         down: blocks of rows.
         across: blocks of targets.
+        more: further columns of the kernel's, after ``score``, as DDL.
 
     Returns:
-        ``key``, ``target``, ``score`` and ``rank``; of equal scores the lower target first.
+        ``key``, ``target``, ``score``, ``more`` and ``rank``; of equal scores the lower target first.
     """
     rows = left.select(F.pmod(F.hash("key"), F.lit(down)).alias("down"), _every(across).alias("across"), "*")
     columns = right.select(  # aliases: both sides may stem from the same frame
@@ -39,10 +42,11 @@ def best_of_grid(left: DataFrame, right: DataFrame, kernel: Kernel, n: int, *, d
         *(F.col(name).alias(name) for name in right.columns),
     )
     key = left.schema["key"].dataType.simpleString()
+    columns_made = [f"key {key}", "target int", "score double", *([more] if more else [])]
     found = (
         rows.groupBy("down", "across")
         .cogroup(columns.groupBy("down", "across"))
-        .applyInArrow(partial(_ranked, kernel=kernel), f"key {key}, target int, score double, rank int")
+        .applyInArrow(partial(_ranked, kernel=kernel), ", ".join([*columns_made, "rank int"]))
     )
     if across == 1:
         return found

@@ -5,13 +5,15 @@ from pyspark.sql import functions as F
 
 from shoal.frames import few_rows
 from shoal.models.recommend.als import FittedAls
+from shoal.models.recommend.buy_again import BuyAgain
 from shoal.models.recommend.popularity import one_row_per_item
 from shoal.params import RecommendParams
 
-__all__ = ["ALS", "POPULARITY", "recommend"]
+__all__ = ["ALS", "BUY_AGAIN", "POPULARITY", "buy_again", "recommend"]
 
 ALS = "als"  # source of rows
 SAME_TASTE = "chosen by people with the same taste"
+BUY_AGAIN = BuyAgain.name  # source of rows of what a user bought before
 POPULARITY = "popularity"  # source of rows that fill a list, and of lists without a model
 
 
@@ -61,6 +63,35 @@ def recommend(
     )
     by_als = learned.withColumns({"source": F.lit(ALS), "reason": F.lit(SAME_TASTE)}).drop("item_group_id")
     return by_als.unionByName(_filled(short, learned, popular, barred, items, params.top_n))
+
+
+def buy_again(habits: DataFrame, users: DataFrame, allowed_items: DataFrame, params: RecommendParams) -> DataFrame:
+    """What each user bought before and is likeliest to want again: at most ``top_n`` items, as many as there are.
+
+    Args:
+        habits: rows of :func:`shoal.models.recommend.strengths.habits`, of all users.
+        users: ``user_id`` of everyone who may get a list; who has bought nothing gets none.
+        allowed_items: as for :func:`recommend`.
+        params: the list's settings.
+
+    Returns:
+        The columns of :func:`recommend`; source is buy_again, and scores are comparable within a user only.
+    """
+    fitted = BuyAgain(half_life_days=params.half_life_days).fit(habits)
+    if fitted is None:
+        schema = "user_id string, rank int, item_id string, score double, source string, reason string"
+        return few_rows(users.sparkSession, schema, [])
+    nothing = few_rows(users.sparkSession, "user_id string, item_id string", [])
+    wanted = users.select("user_id").dropna().distinct()
+    day = F.date_format("last_at", "yyyy-MM-dd")
+    reason = F.when(F.col("times") == 1, F.concat(F.lit("bought once, on "), day)).otherwise(
+        F.format_string("bought on %d days, last on %s", "times", day)
+    )
+    return (
+        fitted.best(wanted, nothing, one_row_per_item(allowed_items), params.top_n)
+        .join(fitted.scores.select("user_id", "item_id", "times", "last_at"), ["user_id", "item_id"], how="inner")
+        .select("user_id", "rank", "item_id", "score", F.lit(BUY_AGAIN).alias("source"), reason.alias("reason"))
+    )
 
 
 def _filled(

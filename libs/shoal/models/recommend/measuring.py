@@ -10,9 +10,9 @@ from pyspark.sql import functions as F
 
 from shoal.models.metric import Metric
 from shoal.models.recommend.als import fit
-from shoal.models.recommend.lists import recommend
+from shoal.models.recommend.lists import BUY_AGAIN, buy_again, recommend
 from shoal.models.recommend.popularity import popular, popular_limit
-from shoal.models.recommend.strengths import owned, strengths
+from shoal.models.recommend.strengths import habits, owned, strengths
 from shoal.params import RecommendParams
 
 Z_95 = 1.959963984540054  # of the normal distribution: 95 % lie within this many standard deviations
@@ -219,28 +219,62 @@ def measure(
     """
     k, cut = params.k, as_of - timedelta(days=params.test_days)
     params = params.model_copy(update={"top_n": k, "exclude_owned": True})
-    train, bought = time_split(user_item_days, as_of=as_of, test_days=params.test_days)
-    if known_before is not None:
-        train = known_before.where(F.col("event_date") < F.lit(cut))
-    known = items.join(train, "item_id", how="left_semi").checkpoint()
+    train, known, again = _held_out(user_item_days, items, as_of, params, known_before)
     known_ids = known.select("item_id").distinct()
-    known_users_bought = bought.join(train, "user_id", how="left_semi")
-    again = known_users_bought.join(known_ids, "item_id", how="left_semi").checkpoint()
     before = owned(train, as_of=cut).checkpoint()
     new = again.join(before, ["user_id", "item_id"], how="left_anti").checkpoint()
     users = new.select("user_id").distinct()
     limit = popular_limit(before, known, params)
     favourites = popular(train, known, as_of=cut, days=params.popularity_days, limit=limit).checkpoint()
-    fitted = fit(strengths(train, as_of=cut, params=params), params)
+    fitted = fit(strengths(train, as_of=cut, params=params), params) if params.model == "als" else None
     lists = {"popularity": recommend(None, users, favourites, before, known, params).checkpoint()}
     if fitted is not None:
         lists["als"] = recommend(fitted, users, favourites, before, known, params).checkpoint()
     note = NEW.format(days=params.test_days)
     metrics = compare(lists, new, known_ids, k, note)
-    if fitted is None:
+    if fitted is None and params.model == "als":
         metrics += _unfitted(("ndcg", "recall", "coverage"), k, note, params.min_interactions)
     repeats = {"bought_before": bought_before(train, known_ids, k)}
     return [*metrics, *compare(repeats, again, known_ids, k, AGAIN.format(days=params.test_days))]
+
+
+def measure_again(
+    user_item_days: DataFrame,
+    items: DataFrame,
+    as_of: date,
+    params: RecommendParams,
+    *,
+    known_before: DataFrame | None = None,
+) -> list[Metric]:
+    """Measure what users are offered again on all that they bought in the last ``test_days``, beside ``bought_before``.
+
+    Args: as for :func:`measure`.
+
+    Returns:
+        Metrics of buy_again and bought_before.
+    """
+    k, cut = params.k, as_of - timedelta(days=params.test_days)
+    params = params.model_copy(update={"top_n": k})
+    train, known, again = _held_out(user_item_days, items, as_of, params, known_before)
+    known_ids = known.select("item_id").distinct()
+    lists = {
+        BUY_AGAIN: buy_again(habits(train, as_of=cut), again.select("user_id"), known, params).checkpoint(),
+        "bought_before": bought_before(train, known_ids, k),
+    }
+    return compare(lists, again, known_ids, k, AGAIN.format(days=params.test_days))
+
+
+def _held_out(
+    user_item_days: DataFrame, items: DataFrame, as_of: date, params: RecommendParams, known_before: DataFrame | None
+) -> tuple[DataFrame, DataFrame, DataFrame]:
+    """The tiles before the cut, the items known by then, and what known users bought of them since."""
+    train, bought = time_split(user_item_days, as_of=as_of, test_days=params.test_days)
+    if known_before is not None:
+        train = known_before.where(F.col("event_date") < F.lit(as_of - timedelta(days=params.test_days)))
+    known = items.join(train, "item_id", how="left_semi").checkpoint()
+    known_users_bought = bought.join(train, "user_id", how="left_semi")
+    again = known_users_bought.join(known.select("item_id").distinct(), "item_id", how="left_semi").checkpoint()
+    return train, known, again
 
 
 def _unfitted(names: Sequence[str], k: int, note: str, pairs: int) -> list[Metric]:

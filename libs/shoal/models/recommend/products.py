@@ -38,7 +38,8 @@ def best_products(
         shrink: where above 0, a product over m common sources is multiplied by m / (m + shrink).
 
     Returns:
-        ``key``, ``target``, ``score`` and ``rank``; of equal scores the lower target first. Targets without a common
+        ``key``, ``target``, ``score``, ``common`` (sources that both rows have) and ``rank``; of equal scores the lower
+        target first. Targets without a common
         source, or with a product of 0, do not come.
     """
     return best_of_grid(
@@ -48,6 +49,7 @@ def best_products(
         n,
         down=2 + left_entries // _LEFT_ENTRIES,
         across=1 + right_entries // _RIGHT_ENTRIES,
+        more="common int",
     )
 
 

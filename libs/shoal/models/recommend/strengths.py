@@ -6,13 +6,13 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from shoal.errors import ConfigError, bulleted
-from shoal.params import RecommendParams
+from shoal.params import StrengthParams
 
 WEIGHTED = ("views", "favourites", "carts", "purchases")  # columns of the tiles that may carry a weight
 _UNIT = 1e-9  # strengths are summed as whole multiples of this, so that no order of addition can change a sum
 
 
-def strengths(user_item_days: DataFrame, *, as_of: date, params: RecommendParams) -> DataFrame:
+def strengths(user_item_days: DataFrame, *, as_of: date, params: StrengthParams) -> DataFrame:
     """How much each user has shown to want each item: faded, weighted counts of acts before ``as_of``.
 
     Each tile counts weight x count x 0.5^(age / half_life_days), with its age in days from event_date to
@@ -75,6 +75,27 @@ def _kept_share(tiles: DataFrame) -> DataFrame:
         .withColumn("below", F.lag("held", 1, 0).over(by_day))
         .where("purchases > 0")
         .withColumn("kept_share", F.expr("greatest(0, left - below) / bought"))
+    )
+
+
+def habits(user_item_days: DataFrame, *, as_of: date) -> DataFrame:
+    """What each user bought before ``as_of`` and did not send back as often.
+
+    Returns:
+        ``user_id``, ``item_id``, ``times`` (days on which it was bought) and ``last_at`` (the latest of them,
+        at midnight).
+    """
+    seen = user_item_days.where((F.col("event_date") < F.lit(as_of)) & F.expr("purchases > 0 OR returns > 0"))
+    bought_on = F.when(F.col("purchases") > 0, F.col("event_date"))
+    return (
+        seen.groupBy("user_id", "item_id")
+        .agg(
+            F.count(bought_on).alias("times"),
+            F.max(bought_on).cast("timestamp").alias("last_at"),
+            (F.sum("purchases") - F.sum("returns")).alias("kept"),
+        )
+        .where("kept > 0")
+        .drop("kept")
     )
 
 
