@@ -159,7 +159,7 @@ def test_als_that_is_not_shown_to_be_better_is_used_with_a_warning_also_where_st
 @pytest.mark.parametrize(("engine", "said"), [("native", 0), ("mllib", 1)])
 def test_that_mllib_has_fitted_what_is_too_much_for_one_task_is_said(run, kept, engine, said):
     told = []
-    run.tell = lambda kind, text: told.append(text)
+    run.tell = lambda _, text: told.append(text)
 
     RECOMMEND._stored(None, config(), run, "for_you", als(engine), Judgement())
 
