@@ -361,7 +361,7 @@ def test_profiles_agree_with_pandas(shop, model):
 
 def test_names_tell_the_truth_about_plain_means(shop, model):
     table = assign(model, shop).join(shop, on="user_id", how="inner").toPandas().astype({"net_spend": float})
-    table["once"] = (table["frequency"] == 1).astype(float)
+    table = table.assign(once=(table["frequency"] == 1).astype(float))
     columns = {
         "recency": "recency_days", "frequency": "frequency", "spend": "net_spend", "tenure": "tenure_days",
         "basket": "basket_size", "ticket": "order_value", "once": "once",
