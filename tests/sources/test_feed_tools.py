@@ -153,6 +153,11 @@ def test_a_natural_key_that_is_too_narrow_is_told(check, tmp_path, repeats_are_r
     assert said in checked.output
     assert all(price in checked.output for price in ("1,007.50", "6.50", "9.00"))
 
+    line = {"receipt": "R1", "at": "2025-03-01T10:00:00Z", "article": "mug", "price": 1.234}
+    of_json = check(write(tmp_path / "till.jsonl", line), "--mapping", mapping)
+    assert "1.234" in of_json.output, "numbers of JSON have points"
+    assert "1,234" not in of_json.output
+
 
 def test_rules_that_reject_nothing_are_told_and_leave_the_file_good(check, tmp_path):
     mapping = tmp_path / "clicks.yaml"

@@ -115,7 +115,7 @@ class FeedFile(_Part):
     of: Subject = Field("events", description="what it tells of: events, items, users or categories")
     header: bool = Field(True, description="false: a CSV begins with a row, its columns in the order below")
     separator: Literal[",", ";", "\t", "|"] = Field(",", description="between the values of a CSV")
-    decimal_comma: bool = Field(False, description="numbers are written as 1.234,50")
+    decimal_comma: bool = Field(False, description="numbers of a CSV are written as 1.234,50")
     multi_line: bool = Field(False, description="quoted text of a CSV may hold line breaks")
     time_zone: str = Field("UTC", description="IANA zone of times that say none")
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] | None = Field(None, description="ISO 4217, of every price")

@@ -26,7 +26,7 @@ class RawColumn:
     required: bool = True  # a file without it is refused
     time_formats: tuple[str, ...] = ()  # tried in order, after ISO 8601
     source: str | None = None  # its name in the file, where that is another, or its path
-    decimal_comma: bool = False  # of a number written as text: 1.234,50 is one thousand and some
+    decimal_comma: bool = False  # of a number in a CSV: 1.234,50 is one thousand and some
 
     @property
     def file_name(self) -> str:

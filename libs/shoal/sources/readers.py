@@ -5,6 +5,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import (
@@ -207,7 +208,8 @@ def _csv_rows(spark: SparkSession, feed: Feed, paths: list[str]) -> DataFrame:
     extra, malformed = _undeclared(feed, lines, header), F.col("_shoal_malformed")
     if feed.multi_line:
         malformed = F.coalesce(_endless(header, line), malformed)
-    return _as_bronze(feed, numbered, extra, malformed, _plain_path("_shoal_block.file_path"), line)
+    file = _plain_path("_shoal_block.file_path")
+    return _as_bronze(feed, numbered, extra, malformed, file, line, has_commas=True)
 
 
 def _endless(header: Sequence[str], line: Column) -> Column:
@@ -328,8 +330,22 @@ def _empty_map() -> Column:
 
 
 def _as_bronze(
-    feed: Feed, rows: DataFrame, extra: Column, malformed: Column, file: Column, position: Column
+    feed: Feed,
+    rows: DataFrame,
+    extra: Column,
+    malformed: Column,
+    file: Column,
+    position: Column,
+    *,
+    has_commas: bool = False,
 ) -> DataFrame:
+    """Rows as bronze holds them.
+
+    Args:
+        has_commas: numbers are text that people wrote, in which a feed may have decimal commas; formats with numbers of
+            their own have points, and there 1.234 is little more than one.
+    """
+    columns = feed.columns if has_commas else [replace(column, decimal_comma=False) for column in feed.columns]
     rows, extra = unnested(feed, rows), said_once(feed, extra)
     types = {field.name: field.dataType for field in rows.schema}
     return rows.select(
@@ -337,7 +353,7 @@ def _as_bronze(
             text_form(_column(c.file_name), c, types[c.file_name]).alias(c.name)
             if c.file_name in types
             else F.lit(None).cast("string").alias(c.name)
-            for c in feed.columns
+            for c in columns
         ),
         F.map_filter(extra, lambda _, value: value.isNotNull()).alias("extra"),
         malformed.alias("malformed"),
