@@ -129,12 +129,11 @@ def _recommended(
     active = ordinary.humans(shop.features).where(F.col("recency_event_days") <= params.active_days)
     users = active.select("user_id")
 
+    metrics = recommend.measure(item_days, shop.groups, run.day, params, known_before=earlier)
     if params.model == recommend.BUY_AGAIN:
         lists = recommend.buy_again(recommend.habits(item_days, as_of=run.day), users, offered, params)
-        lists = lists.withColumn("model_id", F.lit(None).cast("string"))
-        _write(lake, run, shop, entry, lists)
-        return recommend.measure_again(item_days, shop.groups, run.day, params, known_before=earlier)
-    metrics = recommend.measure(item_days, shop.groups, run.day, params, known_before=earlier)
+        _write(lake, run, shop, entry, lists.withColumn("model_id", F.lit(None).cast("string")))
+        return metrics
     fitted: FittedAls | None
     model_id: str | None
     fitted, source, model_id = None, recommend.POPULARITY, None

@@ -17,7 +17,6 @@ from shoal.models.recommend.measuring import (
     evaluate,
     judge,
     measure,
-    measure_again,
     time_split,
 )
 from shoal.params import RecommendParams
@@ -251,7 +250,8 @@ def test_what_is_bought_again_is_measured_beside_what_was_bought_before(frame, s
     future = [tile(user, "tent", 0, purchases=5) for user in users]
     items = few_rows(spark, "item_id string", [("soap",), ("lamp",), ("tent",)])
 
-    found = measure_again(frame(USER_ITEM_DAYS, *rows, *future), items, AS_OF, PARAMS)
+    params = PARAMS.model_copy(update={"model": "buy_again"})
+    found = measure(frame(USER_ITEM_DAYS, *rows, *future), items, AS_OF, params)
 
     expected = {"ndcg@2": 1.0, "recall@2": 1.0, "coverage@2": 2 / 3, "users": 6.0}
     for model in ("buy_again", "bought_before"):  # soap before the lamp before the tent by both

@@ -97,7 +97,7 @@ class Report:
             [
                 f"{model} *" if model == best else model,
                 *(_cell(whole.means[model][name]) for name in columns),
-                "" if model == self.baseline else _difference(whole.differences[model][columns[0]]),
+                "" if model == self.baseline else _cell(whole.differences[model][columns[0]], "+"),
             ]
             for model in self.settings
         ]
@@ -168,21 +168,13 @@ def _plain(value: Any) -> Any:
     return [_plain(part) for part in value] if isinstance(value, tuple | list) else value
 
 
-def _cell(estimate: Estimate) -> str:
-    """The mean and half the width of its interval."""
+def _cell(estimate: Estimate, sign: str = "") -> str:
+    """The mean, with ``sign`` as Python formats it, and half the width of its interval."""
     if estimate.mean is None:
         return ""
     if estimate.low is None or estimate.high is None:
-        return f"{estimate.mean:.3f}"
-    return f"{estimate.mean:.3f}±{(estimate.high - estimate.low) / 2:.3f}"
-
-
-def _difference(estimate: Estimate) -> str:
-    if estimate.mean is None:
-        return ""
-    if estimate.low is None or estimate.high is None:
-        return f"{estimate.mean:+.3f}"
-    return f"{estimate.mean:+.3f}±{(estimate.high - estimate.low) / 2:.3f}"
+        return f"{estimate.mean:{sign}.3f}"
+    return f"{estimate.mean:{sign}.3f}±{(estimate.high - estimate.low) / 2:.3f}"
 
 
 def _rounded(value: float | None) -> float | None:

@@ -28,6 +28,16 @@ _SOURCE = text(
     required=True,
 )
 
+_SEGMENTATION = text("segmentation", "name of the entry under `segments` in the settings", required=True)
+_SEGMENT = (
+    Column("segment_id", IntegerType(), "permanent number of the segment", required=True, low=1),
+    Column("segment_rank", IntegerType(), "1 is the segment with the highest mean net spend", required=True, low=1),
+    text("segment_name", "name derived from what marks the segment", required=True),
+)
+_ITEM = text("item_id", "the shop's own id of the article", required=True)
+_RANK = Column("rank", IntegerType(), "1 is the best", required=True, low=1)
+_REASON = text("reason", "why this item, in words", required=True)
+
 SEGMENTS = Table(
     name="gold.segments",
     doc="One row per run, segmentation and buyer.",
@@ -35,12 +45,9 @@ SEGMENTS = Table(
     partition_by=("run_id",),
     columns=(
         RUN,
-        text("segmentation", "name of the entry under `segments` in the settings", required=True),
+        _SEGMENTATION,
         USER,
-        Column("segment_id", IntegerType(), "permanent number of the segment", required=True, low=1),
-        Column("segment_rank", IntegerType(), "1 is the segment with the highest mean net spend",
-               required=True, low=1),
-        text("segment_name", "name derived from what marks the segment", required=True),
+        *_SEGMENT,
         Column("distance", DoubleType(), "to the centre, in standard deviations; 0 without a model", low=0),
         _SOURCE,
         _MODEL,
@@ -55,11 +62,8 @@ SEGMENT_PROFILES = Table(
     partition_by=("run_id",),
     columns=(
         RUN,
-        text("segmentation", "name of the entry under `segments` in the settings", required=True),
-        Column("segment_id", IntegerType(), "permanent number of the segment", required=True, low=1),
-        Column("segment_rank", IntegerType(), "1 is the segment with the highest mean net spend",
-               required=True, low=1),
-        text("segment_name", "name derived from what marks the segment", required=True),
+        _SEGMENTATION,
+        *_SEGMENT,
         Column("users", LongType(), "users in the segment", required=True, low=1),
         Column("user_share", DoubleType(), "their share of all users in the segmentation",
                required=True, low=0, high=1),
@@ -114,8 +118,8 @@ RECOMMENDATIONS = Table(
         RUN,
         text("list_name", "name of the entry under `recommend` in the settings", required=True),
         USER,
-        Column("rank", IntegerType(), "1 is the best", required=True, low=1),
-        text("item_id", "the shop's own id of the article", required=True),
+        _RANK,
+        _ITEM,
         text("item_group_id", "article that it is a variant of, once in a list; itself without variants"),
         text("title", "its title before as_of; null if never said"),
         Column(
@@ -132,14 +136,15 @@ RECOMMENDATIONS = Table(
             "which stood in for today's; popularity: what sells most; buy_again: what the user bought before",
             required=True,
         ),
-        text("reason", "why this item, in words", required=True),
+        _REASON,
         _MODEL,
     ),
     writer="recommend_items",
 )
 
-_ITEM = text("item_id", "the shop's own id of the article", required=True)
-_RANK = Column("rank", IntegerType(), "1 is the best", required=True, low=1)
+_OTHER_GROUP = text(
+    "item_group_id", "article that the other item is a variant of; itself without variants", required=True
+)
 
 SIMILAR_ITEMS = Table(
     name="gold.similar_items",
@@ -153,12 +158,12 @@ SIMILAR_ITEMS = Table(
         _ITEM,
         _RANK,
         text("similar_item_id", "the other item", required=True),
-        text("item_group_id", "article that the other item is a variant of; itself without variants", required=True),
+        _OTHER_GROUP,
         Column("score", DoubleType(), "cosine of the two items' users x common / (common + shrink)",
                required=True, low=0, high=1),
         Column("common_users", LongType(), "users who want both, of those pairs that count", required=True, low=1),
         text("source", "item_knn: neighbours by cosine", required=True),
-        text("reason", "why this item, in words", required=True),
+        _REASON,
     ),
     writer="recommend_items",
 )  # fmt: skip
@@ -175,7 +180,7 @@ BOUGHT_TOGETHER = Table(
         _ITEM,
         Column("rank", IntegerType(), "1 has the highest lift_low", required=True, low=1),
         text("other_item_id", "the other item", required=True),
-        text("item_group_id", "article that the other item is a variant of; itself without variants", required=True),
+        _OTHER_GROUP,
         Column("orders_together", LongType(), "orders that hold both", required=True, low=1),
         Column("orders_item", LongType(), "orders that hold the item", required=True, low=1),
         Column("orders_other", LongType(), "orders that hold the other item", required=True, low=1),
@@ -186,7 +191,7 @@ BOUGHT_TOGETHER = Table(
         Column("lift_low", DoubleType(), "lower end of its 95 % interval, above 1", required=True, low=0),
         Column("lift_high", DoubleType(), "upper end of it", required=True, low=0),
         text("source", "co_purchase: counted in orders", required=True),
-        text("reason", "why this item, in words", required=True),
+        _REASON,
     ),
     writer="recommend_items",
 )  # fmt: skip

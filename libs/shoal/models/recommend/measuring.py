@@ -200,11 +200,14 @@ def measure(
 ) -> list[Metric]:
     """Fit on what was known ``test_days`` before ``as_of`` and measure on what was bought since.
 
-    ``als`` (filled by popularity, as published) and ``popularity`` are measured on what is new to the user,
-    whatever ``exclude_owned`` says: pairs bought before are removed from the lists and from what counts as
-    relevant. ``bought_before``, what the user bought most often, is measured on all purchases: where it is
-    strong, people buy the same things again. Users and items without a tile before the cut are left out of
-    all.
+    Of a list ``buy_again``, what users are offered again is measured on all purchases, beside ``bought_before``: what
+    the user bought most often.
+
+    Of the others, ``als`` (filled by popularity, as published) and ``popularity`` are measured on what is new to the
+    user, whatever ``exclude_owned`` says: pairs bought before are removed from the lists and from what counts as
+    relevant. ``bought_before`` stands beside them too: where it is strong, people buy the same things again.
+
+    Users and items without a tile before the cut are left out of all.
 
     Args:
         user_item_days: rows of ``features.user_item_days``.
@@ -215,12 +218,17 @@ def measure(
             users since; None: the same.
 
     Returns:
-        Metrics of als, popularity and bought_before; those of als are None where it could not be fitted.
+        Metrics of buy_again and bought_before; or of als, popularity and bought_before, where those of als are None if
+        it could not be fitted.
     """
     k, cut = params.k, as_of - timedelta(days=params.test_days)
     params = params.model_copy(update={"top_n": k, "exclude_owned": True})
     train, known, again = _held_out(user_item_days, items, as_of, params, known_before)
     known_ids = known.select("item_id").distinct()
+    repeats = {"bought_before": bought_before(train, known_ids, k)}
+    if params.model == BUY_AGAIN:
+        offered = buy_again(habits(train, as_of=cut), again.select("user_id"), known, params).checkpoint()
+        return compare({BUY_AGAIN: offered} | repeats, again, known_ids, k, AGAIN.format(days=params.test_days))
     before = owned(train, as_of=cut).checkpoint()
     new = again.join(before, ["user_id", "item_id"], how="left_anti").checkpoint()
     users = new.select("user_id").distinct()
@@ -234,34 +242,7 @@ def measure(
     metrics = compare(lists, new, known_ids, k, note)
     if fitted is None and params.model == "als":
         metrics += _unfitted(("ndcg", "recall", "coverage"), k, note, params.min_interactions)
-    repeats = {"bought_before": bought_before(train, known_ids, k)}
     return [*metrics, *compare(repeats, again, known_ids, k, AGAIN.format(days=params.test_days))]
-
-
-def measure_again(
-    user_item_days: DataFrame,
-    items: DataFrame,
-    as_of: date,
-    params: RecommendParams,
-    *,
-    known_before: DataFrame | None = None,
-) -> list[Metric]:
-    """Measure what users are offered again on all that they bought in the last ``test_days``, beside ``bought_before``.
-
-    Args: as for :func:`measure`.
-
-    Returns:
-        Metrics of buy_again and bought_before.
-    """
-    k, cut = params.k, as_of - timedelta(days=params.test_days)
-    params = params.model_copy(update={"top_n": k})
-    train, known, again = _held_out(user_item_days, items, as_of, params, known_before)
-    known_ids = known.select("item_id").distinct()
-    lists = {
-        BUY_AGAIN: buy_again(habits(train, as_of=cut), again.select("user_id"), known, params).checkpoint(),
-        "bought_before": bought_before(train, known_ids, k),
-    }
-    return compare(lists, again, known_ids, k, AGAIN.format(days=params.test_days))
 
 
 def _held_out(
