@@ -237,3 +237,14 @@ def test_a_catalog_gets_the_views_when_a_run_is_published(spark):
     assert [*query_lake(lake, "SELECT user_id FROM published_gold.current_users", "csv")] == ["user_id", "ada"]
     with pytest.raises(ConfigError, match="has its views in the catalog"):
         views.statements(lake, "duckdb")
+
+
+def test_a_view_of_a_catalog_has_the_columns_that_its_table_has_gained(spark):
+    lake = Lake(spark, "catalog:upgraded")
+    views.publish_views(lake)
+    spark.sql(f"ALTER TABLE {lake.name_of(GOLD_USERS)} ADD COLUMNS (gained INT)")
+    assert "gained" not in spark.table("upgraded_gold.current_users").columns
+
+    views.publish_views(lake)
+
+    assert spark.table("upgraded_gold.current_users").columns == [*GOLD_USERS.names, "gained"]

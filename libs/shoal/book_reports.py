@@ -1,6 +1,5 @@
 """What the books say of rejected rows and of quality over time, for people."""
 
-import difflib
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -12,7 +11,7 @@ from pyspark.sql import Row
 from pyspark.sql import functions as F
 
 from shoal import day_book, facts
-from shoal.errors import ConfigError
+from shoal.errors import ConfigError, did_you_mean
 from shoal.lake import Lake
 from shoal.params import ValidateParams
 from shoal.quality.bands import LEAST_DAYS, WEEKS, Found, found_on
@@ -165,6 +164,4 @@ def _share(row: Row) -> float:
 def _require(option: str, names: Sequence[str], known: Sequence[str]) -> None:
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known[:8])}" if known else ""
-            raise ConfigError(f"{option} {name}: nothing of that name came in{hint}")
+            raise ConfigError(f"{option} {name}: nothing of that name came in{did_you_mean(name, known)}")

@@ -4,6 +4,7 @@ Catch ``ShoalError`` to catch them all. A message names the place, the value and
 things are wrong, it lists them together.
 """
 
+import difflib
 from collections.abc import Iterable
 
 
@@ -57,3 +58,18 @@ def bulleted(headline: str, problems: Iterable[str], limit: int = 12) -> str:
     lines = [*problems]
     more = [f"  ... and {len(lines) - limit} more"] if len(lines) > limit else []
     return "\n".join([headline, *(f"  {line}" for line in lines[:limit]), *more])
+
+
+def did_you_mean(name: str, known: Iterable[str], *, otherwise: str | None = None) -> str:
+    """The end of a sentence about an unknown name: the nearest known one, or else those that there are.
+
+    Args:
+        otherwise: what to say where none is near, in place of those that there are.
+    """
+    names = sorted(known)
+    spelt = {one.lower(): one for one in names}
+    if near := difflib.get_close_matches(name.lower().replace("-", "_"), spelt, n=1):
+        return f"; did you mean {spelt[near[0]]}?"
+    if otherwise is not None:
+        return otherwise
+    return f"; there are {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}" if names else ""

@@ -4,7 +4,6 @@ What passes now enters silver as any event does; its row in ``silver.rejected_ev
 that nothing is in both. A replay holds a place in the order of batches and can be repeated by whoever finishes it.
 """
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
@@ -15,7 +14,7 @@ from pyspark.sql import functions as F
 from shoal import batches, day_book, feeds, rules, shop, silver
 from shoal.batches import Batch, Claim
 from shoal.config import Config
-from shoal.errors import ConfigError, RaceError, bulleted
+from shoal.errors import ConfigError, RaceError, bulleted, did_you_mean
 from shoal.frames import persisted
 from shoal.lake import Lake
 from shoal.quality import gate
@@ -55,7 +54,9 @@ def ask(lake: Lake, replay: Replay, mended: Sequence[Feed], now: datetime) -> li
     there = sorted({row["reason"] for row in held})
     for reason in replay.reasons:
         if reason not in there:
-            problems.append(f"--reason {reason}: no row of these batches was rejected for it{_near(reason, there)}")
+            problems.append(
+                f"--reason {reason}: no row of these batches was rejected for it{did_you_mean(reason, there)}"
+            )
     wanted_feeds = {known[name].feed.name for name in replay.batch_ids if name in known}
     for feed in mended:
         if feed.name not in wanted_feeds:
@@ -78,7 +79,7 @@ def _problems_of(name: str, known: Mapping[str, Batch], newest: Mapping[str, Fee
     """Why a batch cannot be judged again."""
     batch = known.get(name)
     if batch is None:
-        yield f"--batch {name}: is no batch of this lake{_near(name, [*known])}"
+        yield f"--batch {name}: is no batch of this lake{did_you_mean(name, known)}"
     elif not batch.has_entered:
         instead = {"refused": "--retry-refused judges all of it again", "planned": "`shoal ingest` reads it first"}
         then = instead.get(batch.state, "`shoal validate` judges it")
@@ -202,8 +203,3 @@ def _write_down(lake: Lake, claim: Claim, rejected: DataFrame, still: DataFrame)
     resolved = rejected.join(still.select(*REJECTED_EVENTS.key), on=[*REJECTED_EVENTS.key], how="left_anti")
     marked = resolved.withColumn("resolved_by", F.lit(claim.sequence).cast("long"))
     lake.merge(REJECTED_EVENTS, marked.unionByName(still), insert_when="false", once="replay", number=claim.sequence)
-
-
-def _near(name: str, names: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean {near[0]}?" if near else ""

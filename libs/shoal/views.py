@@ -1,7 +1,7 @@
 """The views ``gold.current_*``: each is one filter of its table on the current release.
 
-In a catalog, publish creates them once, and they never change. Where the lake is a folder there is no catalog:
-``shoal sql`` opens them in its own session, and :func:`statements` prints them for other readers.
+In a catalog, publish creates them, and again where their table has gained a column. Where the lake is a folder there
+is no catalog: ``shoal sql`` opens them in its own session, and :func:`statements` prints them for other readers.
 """
 
 import json
@@ -19,7 +19,6 @@ _SQL = {  # how a dialect names a table by its path; {layer}, {name} and {path} 
     "trino": "CALL delta.system.register_table(schema_name => '{layer}', table_name => '{name}', "
     "table_location => '{path}')",
 }
-DIALECTS = (*_SQL, "polars")
 
 
 def statements(lake: Lake, dialect: str) -> list[str]:
@@ -51,16 +50,22 @@ def open_views(lake: Lake) -> None:
 
 
 def publish_views(lake: Lake) -> None:
-    """Create the views in the lake's catalog, once, and the tables that they read; a folder has none."""
-    if lake.is_in_catalog:
-        for table in (RELEASES, *GOLD):
-            lake.create(table)
-        current = _current_run(lake.name_of(RELEASES))
-        for table in GOLD:
-            lake.spark.sql(
-                f"CREATE VIEW IF NOT EXISTS {_view_name(lake, table)} AS "
-                f"SELECT * FROM {lake.name_of(table)} WHERE run_id = ({current})"
-            )
+    """Create the views in the lake's catalog, and the tables that they read; a folder has none.
+
+    Spark keeps the columns that a view had when it was made: one whose table has gained some is replaced.
+    """
+    if not lake.is_in_catalog:
+        return
+    for table in (RELEASES, *GOLD):
+        lake.create(table)
+    current = _current_run(lake.name_of(RELEASES))
+    for table in GOLD:
+        view = _view_name(lake, table)
+        if lake.spark.catalog.tableExists(view) and lake.spark.table(view).columns == lake.columns_of(table):
+            continue
+        lake.spark.sql(
+            f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM {lake.name_of(table)} WHERE run_id = ({current})"
+        )
 
 
 def _current_views(there: list[Table]) -> list[str]:

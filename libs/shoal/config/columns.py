@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from shoal.config.settings import Config
-from shoal.config.wording import did_you_mean, refusal
+from shoal.config.wording import refusal
+from shoal.errors import did_you_mean
 from shoal.params import StrengthParams
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from shoal.config.places import Place, dotted, value_at
 from shoal.config.reading import Layer, default_layer, file_layer, set_layer
 from shoal.config.settings import NAMED
-from shoal.config.wording import did_you_mean, got
+from shoal.config.wording import got
+from shoal.errors import did_you_mean
 
 
 class Layers:

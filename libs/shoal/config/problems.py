@@ -7,7 +7,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from shoal.config.places import Place, holds, value_at
-from shoal.config.wording import did_you_mean, got, wanted
+from shoal.config.wording import got, wanted
+from shoal.errors import did_you_mean
 
 
 def problems_of(

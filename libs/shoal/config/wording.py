@@ -1,6 +1,5 @@
 """The words of a refusal: what was wanted, what was got instead, and what may have been meant."""
 
-import difflib
 import json
 import re
 from collections.abc import Iterable
@@ -54,15 +53,6 @@ def wanted(error: ErrorDetails) -> str:
         for name, limit in context.items()
     }
     return _WANTED[kind].format(**plain) if kind in _WANTED else f"different ({error['msg']})"
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name: the nearest known one, or else those that there are."""
-    names = sorted(known)
-    match = difflib.get_close_matches(name.lower().replace("-", "_"), names, n=1)
-    if match:
-        return f"; did you mean {match[0]}?"
-    return f"; there are {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}" if names else ""
 
 
 def got(at: Place, value: Any, text: str | None = None) -> str:

@@ -10,7 +10,6 @@ from shoal.frames import persisted
 from shoal.models.recommend.measuring import at, hits
 
 OF_USERS = ("ndcg", "map", "recall", "precision", "hr", "mrr", "novelty", "diversity")
-OF_LISTS = ("coverage", "gini")
 _MOST_PAIRS = 5_000_000  # of items that stand in one list; of more, users are sampled for diversity
 _KEPT_USERS = 1024  # of an item, by which its likeness to others is told
 _HASHES = 2.0**64

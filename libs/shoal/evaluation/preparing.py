@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from shoal.config.wording import did_you_mean
-from shoal.errors import DataError
+from shoal.errors import DataError, did_you_mean
 from shoal.evaluation.reading import interactions, opened
 from shoal.evaluation.request import Request, Split
 from shoal.evaluation.splits import inner, parted, resembling

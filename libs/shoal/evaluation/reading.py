@@ -7,8 +7,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DateType, NumericType, TimestampNTZType, TimestampType
 
-from shoal.config.wording import did_you_mean
-from shoal.errors import ConfigError, DataError, bulleted
+from shoal.errors import ConfigError, DataError, bulleted, did_you_mean
 from shoal.sources.listing import is_table
 from shoal.sources.readers import UNREADABLE, first_line
 

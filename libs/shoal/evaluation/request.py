@@ -9,11 +9,9 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-from shoal.config.wording import did_you_mean
-from shoal.errors import ConfigError, bulleted
+from shoal.errors import ConfigError, bulleted, did_you_mean
 
 ROLES = ("user", "item", "event", "rating", "time")
-RATINGS = ("as_given", "log", "ignored")
 SPLITS = "within-item:SHARE, within-user:SHARE, time:SHARE, time:DAY, time:DAY..DAY, leave-last-out or leave-one-out"
 _REMOTE = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://|^dbfs:/")
 

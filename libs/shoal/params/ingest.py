@@ -1,6 +1,5 @@
 """How raw data comes in and is judged."""
 
-import difflib
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from shoal.errors import did_you_mean
 from shoal.params.base import Params
 
 
@@ -87,10 +87,7 @@ class RuleParams(Params):
 
     def _problems(self) -> Iterator[str]:
         if self.table not in _GATED:
-            near = difflib.get_close_matches(self.table, _GATED, n=1)
-            yield f"table {self.table} has no gate; " + (
-                f"did you mean {near[0]}?" if near else f"there are {', '.join(_GATED)}"
-            )
+            yield f"table {self.table} has no gate{did_you_mean(self.table, _GATED)}"
         if (self.condition is None) == (self.expectation is None):
             yield f"{self.name!r} needs either condition (SQL) or expectation (of Great Expectations)"
         if self.arguments and self.expectation is None:

@@ -1,6 +1,5 @@
 """Expectations of Great Expectations that are asked for by their names."""
 
-import difflib
 import inspect
 import re
 from collections.abc import Iterator, Mapping
@@ -10,6 +9,7 @@ import great_expectations.expectations as all_expectations
 from great_expectations.compatibility.pydantic import ValidationError
 from great_expectations.expectations.expectation import Expectation
 
+from shoal.errors import did_you_mean
 from shoal.quality.known import Expected
 from shoal.quality.suites import Labels
 from shoal.tables import Table
@@ -54,9 +54,7 @@ def problems(expected: Expected, columns: Mapping[str, str]) -> Iterator[str]:
         yield f"mostly: {name} does not count rows, so no share of them can keep it"
     for argument, column in _columns_named(expected.arguments):
         if column not in columns:
-            near = difflib.get_close_matches(str(column), columns, n=1)
-            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(columns)}"
-            yield f"arguments.{argument}: there is no column {column}{hint}"
+            yield f"arguments.{argument}: there is no column {column}{did_you_mean(str(column), columns)}"
     try:
         kind(**{name: value for name, value in expected.arguments.items() if name not in _TAKEN})
     except ValidationError as error:
@@ -84,5 +82,4 @@ def _kind(name: str) -> Any:
 
 
 def _near(name: str) -> str:
-    near = difflib.get_close_matches(name, [*CLASSES, *_BY_TYPE], n=1)
-    return f"; did you mean {near[0]}?" if near else "; see greatexpectations.io/expectations"
+    return did_you_mean(name, [*CLASSES, *_BY_TYPE], otherwise="; see greatexpectations.io/expectations")

@@ -1,8 +1,6 @@
 """Foreign feeds as canonical events and changes: one small file per feed."""
 
-import difflib
-
-from shoal.errors import ConfigError
+from shoal.errors import ConfigError, did_you_mean
 from shoal.sources.feed import Feed, RawColumn
 from shoal.sources.ga4 import GA4
 from shoal.sources.online_retail import ONLINE_RETAIL
@@ -30,9 +28,7 @@ def feed_named(name: str) -> Feed:
     """
     if name in FEEDS:
         return FEEDS[name]
-    near = difflib.get_close_matches(name, FEEDS, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(FEEDS)}"
-    raise ConfigError(f"unknown feed {name!r}; {hint}")
+    raise ConfigError(f"unknown feed {name!r}{did_you_mean(name, FEEDS)}")
 
 
 __all__ = ["FEEDS", "Feed", "RawColumn", "feed_named"]
