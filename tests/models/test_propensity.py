@@ -29,7 +29,7 @@ Columns = dict[str, np.ndarray]
 
 def params(**changed: Any) -> PropensityParams:
     settings = {
-        "engine": "mllib", "event_type": "purchase", "horizon_days": H, "inputs": INPUTS, "reg": 0.001,
+        "horizon_days": H, "inputs": INPUTS, "reg": 0.001,
         "max_iter": 100, "min_positives": 50, "min_auc": 0.55, "active_days": 365,
     }  # fmt: skip
     return PropensityParams(**{**settings, **changed})

@@ -33,7 +33,7 @@ GROUPS = {
 
 def params(**changed: Any) -> SegmentParams:
     settings = {
-        "engine": "mllib", "k": 4, "k_range": (4, 6), "inputs": INPUTS, "seed": 7, "max_iter": 40,
+        "k": 4, "k_range": (4, 6), "inputs": INPUTS, "seed": 7, "max_iter": 40,
         "min_users_per_segment": 5,
     }  # fmt: skip
     return SegmentParams(**{**settings, **changed})

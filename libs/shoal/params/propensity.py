@@ -1,17 +1,13 @@
 """How the probability of a future action is learned."""
 
-from typing import Literal
-
 from pydantic import Field
 
 from shoal.params.base import Params
 
 
 class PropensityParams(Params):
-    """One target: the user does ``event_type`` within ``horizon_days``."""
+    """One target: the user begins an order within ``horizon_days``."""
 
-    engine: Literal["mllib"] = Field(description="what fits the model")
-    event_type: Literal["purchase"] = Field(description="what is predicted")
     horizon_days: int = Field(ge=1, le=730, description="days after as_of that count")
     inputs: tuple[str, ...] = Field(strict=False, min_length=1, description="columns of features.users")
     reg: float = Field(ge=0, description="L2 penalty on standardised features")

@@ -10,7 +10,6 @@ from shoal.params.base import Params, Seed
 class SegmentParams(Params):
     """One segmentation of buyers."""
 
-    engine: Literal["mllib"] = Field(description="what fits the model")
     k: int | Literal["auto"] = Field(description="number of segments, or auto to choose within k_range")
     k_range: tuple[int, int] = Field(strict=False, description="least and greatest k that auto may choose")
     inputs: tuple[str, ...] = Field(strict=False, min_length=1, description="columns of features.users")
