@@ -223,6 +223,12 @@ def test_what_is_nested_is_json_in_csv_and_a_closing_semicolon_does_not_matter(r
     assert said == ["s,b", '"{""a"": [1, 2]}",true']
 
 
+def test_a_query_names_its_tables_in_any_case_and_in_quotes(released):
+    plain = [*query_lake(released, "SELECT count(*) AS n FROM gold.current_users", "csv")]
+
+    assert [*query_lake(released, "SELECT count(*) AS n FROM `Gold`.`CURRENT_Users`", "csv")] == plain
+
+
 def test_a_catalog_gets_the_views_when_a_run_is_published(spark):
     """Spark's own in-memory catalog is one as good as any: names instead of paths."""
     lake = Lake(spark, "catalog:published")

@@ -54,7 +54,7 @@ def query_lake(lake: Lake, query: str, form: str, known_as_of: date | None = Non
     """
     if "gold.current_" in query and not releases.history(lake):
         raise ConfigError(f"nothing was released in {lake.location} yet; `shoal pipeline` does")
-    open_views(lake)
+    open_views(lake, query)
     if known_as_of is not None:
         _open_known_events(lake, known_as_of)
     with _queries_told():

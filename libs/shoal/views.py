@@ -32,21 +32,20 @@ def statements(lake: Lake, dialect: str) -> list[str]:
     if lake.is_in_catalog:
         raise ConfigError(f"{lake.location} has its views in the catalog: {_view_name(lake, GOLD[0])} and the like")
     there = [table for table in _SHOWN if lake.exists(table)]
-    if dialect == "polars":
-        return [_polars(lake, there)]
-    opened = [
-        _SQL[dialect].format(layer=table.layer, name=_short(table), path=_quoted(lake.path_of(table), dialect))
-        for table in there
-    ]
-    schemas = [f"CREATE SCHEMA IF NOT EXISTS {layer}" for layer in _LAYERS]
-    return [*schemas, *opened, *_current_views(there)]
+    return [_polars(lake, there)] if dialect == "polars" else _opening(lake, there, dialect)
 
 
-def open_views(lake: Lake) -> None:
-    """Make the names that queries use known to this session; a catalog knows its own."""
-    if not lake.is_in_catalog:
-        for statement in statements(lake, "spark"):
-            lake.spark.sql(statement)
+def open_views(lake: Lake, query: str) -> None:
+    """Make the names that a query may use known to this session; a catalog knows its own.
+
+    Opening a table reads its log, so those are left out whose names the query does not hold.
+    """
+    if lake.is_in_catalog:
+        return
+    said = query.lower()
+    named = [t for t in _SHOWN if _short(t) in said or (t is RELEASES and "current_" in said)]
+    for statement in _opening(lake, [table for table in named if lake.exists(table)], "spark"):
+        lake.spark.sql(statement)
 
 
 def publish_views(lake: Lake) -> None:
@@ -66,6 +65,15 @@ def publish_views(lake: Lake) -> None:
         lake.spark.sql(
             f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM {lake.name_of(table)} WHERE run_id = ({current})"
         )
+
+
+def _opening(lake: Lake, there: list[Table], dialect: str) -> list[str]:
+    opened = [
+        _SQL[dialect].format(layer=table.layer, name=_short(table), path=_quoted(lake.path_of(table), dialect))
+        for table in there
+    ]
+    schemas = [f"CREATE SCHEMA IF NOT EXISTS {layer}" for layer in _LAYERS]
+    return [*schemas, *opened, *_current_views(there)]
 
 
 def _current_views(there: list[Table]) -> list[str]:
