@@ -23,7 +23,6 @@ from shoal.tables import (
     USER_ITEM_DAYS,
     USERS,
 )
-from shoal.transforms.accounts import counted
 from shoal.transforms.catalogue import catalogue_at
 from shoal.transforms.user_features import user_features
 
@@ -54,7 +53,7 @@ def build_features(lake: Lake, config: Config, run: Run) -> None:
     everyone = people.of_run(lake, run, config.features)
     days, item_days = everyone.tiles(USER_DAYS, run.day), everyone.tiles(USER_ITEM_DAYS, run.day)
     users, told = lake.read(USERS, run.versions_read[USERS.name]), runs.read_if_there(lake, run, USER_CHANGES)
-    limits = ordinary.learn(lake, run, config.features, days, item_days, counted(users, told, as_of=run.day))
+    limits = ordinary.learn(lake, run, config.features, days, item_days, everyone.counted(run.day))
     items = catalogue_at(lake.read(ITEMS, run.versions_read[ITEMS.name]), run.day)
     features = user_features(
         days,
@@ -64,6 +63,7 @@ def build_features(lake: Lake, config: Config, run: Run) -> None:
         run_id=run.key,
         items=items,
         user_changes=told,
+        accounts=everyone.accounts(run.day),
         limits=limits,
         own=own_features.features_of(config),
     )
