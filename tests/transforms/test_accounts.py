@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shoal.tables import EVENTS, USER_CHANGES, USER_DAYS, USER_FEATURES, USER_ITEM_DAYS, USERS
+from shoal.tables import ACCOUNT_ALIASES, EVENTS, USER_CHANGES, USER_DAYS, USER_FEATURES, USER_ITEM_DAYS, USERS
 from shoal.transforms.accounts import account_aliases, consents_at, counted, objectors
 from shoal.transforms.derived import users
 from shoal.transforms.user_features import user_features
@@ -70,6 +70,16 @@ def test_a_consent_says_since_when_it_has_been_as_it_is(people):
         "profiling": (True, at(6)), "marketing/email": (False, at(4)),
     }  # fmt: skip
     assert people([told("ben", 1, region="DE")])["ben"].consents is None
+
+
+def test_an_account_that_others_were_merged_into_is_a_user_unless_it_is_deleted(frame):
+    merges = [{"former_user_id": f"old {n}", "user_id": name} for n, name in enumerate(["new", "new", "ann", "gone"])]
+    changes = [told("ann", 1, account_kind="business"), told("gone", 1, is_deleted=True)]
+    found = users(frame(EVENTS), frame(USER_CHANGES, *changes), frame(ACCOUNT_ALIASES, *merges)).collect()
+
+    assert sorted((row.user_id, row.account_kind, row.first_seen) for row in found) == [
+        ("ann", "business", None), ("new", "consumer", None),
+    ]  # fmt: skip
 
 
 def test_a_deleted_account_is_no_user_until_it_is_back(people, event):

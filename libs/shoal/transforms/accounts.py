@@ -14,12 +14,15 @@ _CUSTOMERS = "account_kind IN ('consumer', 'business')"  # others are staff and 
 _TOLD = ("registered_at", "region", "birth_year_band", "account_kind", "is_deleted")
 
 
-def accounts(seen: DataFrame, changes: DataFrame) -> DataFrame:
+def accounts(seen: DataFrame, changes: DataFrame, survivors: DataFrame | None = None) -> DataFrame:
     """Everyone whom events or feeds know: what feeds said last, else what events show.
+
+    An account that others were merged into is a user, though it may never have acted itself: what they did is its own.
 
     Args:
         seen: ``user_id``, ``first_seen``, ``last_seen`` and ``region`` of who acted.
         changes: rows of ``silver.user_changes``, of each user all.
+        survivors: ``user_id`` of the accounts that others were merged into; None where there are none.
 
     Returns:
         Rows of ``silver.users``; deleted accounts have none.
@@ -29,6 +32,8 @@ def accounts(seen: DataFrame, changes: DataFrame) -> DataFrame:
         *(F.max_by(name, F.when(F.col(name).isNotNull(), _moment())).alias(name) for name in _TOLD)
     )
     met = seen.withColumnRenamed("region", "_region").join(latest, on="user_id", how="full_outer")
+    if survivors is not None:
+        met = met.join(survivors.select("user_id").distinct(), on="user_id", how="full_outer")
     everyone = met.where("NOT coalesce(is_deleted, false)").join(_consents(said), on="user_id", how="left")
     return USERS.select(
         everyone.withColumns(
