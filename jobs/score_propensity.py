@@ -62,8 +62,11 @@ def _score(lake: Lake, config: Config, run: Run, target: str, params: Propensity
             accounts=people.accounts(cut), items=catalogue_at(items, cut), only=params.inputs,
         ))  # fmt: skip
         # What came of it is read as it was known at the horizon's end: that is how today's scores will be judged.
-        after = people.tiles(USER_DAYS, cut + timedelta(days=params.horizon_days))
-        return with_label(features, after, cut=cut, horizon_days=params.horizon_days, active_days=params.active_days)
+        end = cut + timedelta(days=params.horizon_days)
+        return with_label(
+            features, people.tiles(USER_DAYS, end), cut=cut, horizon_days=params.horizon_days,
+            active_days=params.active_days, accounts=people.accounts(end),
+        )  # fmt: skip
 
     days = lake.read(USER_DAYS, run.versions_read[USER_DAYS.name])
     first = days.agg(F.min("event_date")).first()
