@@ -30,7 +30,7 @@ _SOURCE = text(
 
 _SEGMENTATION = text("segmentation", "name of the entry under `segments` in the settings", required=True)
 _SEGMENT = (
-    Column("segment_id", IntegerType(), "permanent number of the segment", required=True, low=1),
+    Column("segment_id", IntegerType(), "permanent number of the segment; some are never shown", required=True, low=1),
     Column("segment_rank", IntegerType(), "1 is the segment with the highest mean net spend", required=True, low=1),
     text("segment_name", "name derived from what marks the segment", required=True),
 )
