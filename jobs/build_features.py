@@ -79,7 +79,12 @@ def _check_as_of(events: DataFrame, run: Run) -> None:
     as_of = run.day
     span = events.where("NOT is_deleted").agg(F.min("event_date").alias("first"), F.max("event_date").alias("last"))
     first, last = span.first() or (None, None)
-    if first is None or last is None or as_of <= first:
+    if first is None or last is None:
+        raise ConfigError(
+            f"--as-of {as_of}: nothing is known of any day: all that was delivered so far was rejected, ignored or "
+            "taken back, or tells of items and users only; `shoal show` counts it"
+        )
+    if as_of <= first:
         raise ConfigError(
             f"--as-of {as_of}: nothing is known before that day; events run from {first} to {last}, "
             "and as_of is the first day that must not be seen"
