@@ -23,7 +23,6 @@ from shoal.tables import (
     USER_ITEM_DAYS,
     USERS,
 )
-from shoal.transforms.accounts import counted
 from shoal.transforms.catalogue import catalogue_at
 from shoal.transforms.user_features import user_features
 
@@ -54,7 +53,7 @@ def build_features(lake: Lake, config: Config, run: Run) -> None:
     everyone = people.of_run(lake, run, config.features)
     days, item_days = everyone.tiles(USER_DAYS, run.day), everyone.tiles(USER_ITEM_DAYS, run.day)
     users, told = lake.read(USERS, run.versions_read[USERS.name]), runs.read_if_there(lake, run, USER_CHANGES)
-    limits = ordinary.learn(lake, run, config.features, days, item_days, counted(users, told, as_of=run.day))
+    limits = ordinary.learn(lake, run, config.features, days, item_days, everyone.counted(run.day))
     items = catalogue_at(lake.read(ITEMS, run.versions_read[ITEMS.name]), run.day)
     features = user_features(
         days,
@@ -64,6 +63,7 @@ def build_features(lake: Lake, config: Config, run: Run) -> None:
         run_id=run.key,
         items=items,
         user_changes=told,
+        accounts=everyone.accounts(run.day),
         limits=limits,
         own=own_features.features_of(config),
     )
@@ -79,7 +79,12 @@ def _check_as_of(events: DataFrame, run: Run) -> None:
     as_of = run.day
     span = events.where("NOT is_deleted").agg(F.min("event_date").alias("first"), F.max("event_date").alias("last"))
     first, last = span.first() or (None, None)
-    if first is None or last is None or as_of <= first:
+    if first is None or last is None:
+        raise ConfigError(
+            f"--as-of {as_of}: nothing is known of any day: all that was delivered so far was rejected, ignored or "
+            "taken back, or tells of items and users only; `shoal show` counts it"
+        )
+    if as_of <= first:
         raise ConfigError(
             f"--as-of {as_of}: nothing is known before that day; events run from {first} to {last}, "
             "and as_of is the first day that must not be seen"

@@ -2,6 +2,9 @@
 gold.users, ops.quality, ops.releases
 """
 
+from functools import partial
+
+from pyspark.sql import Row
 from pyspark.sql import functions as F
 
 from shoal import boundaries, releases, runs, verdicts, views
@@ -49,10 +52,24 @@ def publish(lake: Lake, config: Config, run: Run) -> None:
         now=run.started_at,
         fallbacks=fallbacks,
         max_retries=config.publish.max_retries,
+        is_older_than=partial(runs.is_older, lake, run),
     )
-    kind = "archived, an older day than the current one" if release["kind"] == "archive" else "current"
-    run.note(f"release {release['seq']} is {kind}: run {run.id}")
+    _tell(lake, run, release)
     return None
+
+
+def _tell(lake: Lake, run: Run, release: Row) -> None:
+    """Say whether the run is shown, and why not."""
+    if release["kind"] != "archive":
+        return run.note(f"release {release['seq']} is current: run {run.id}")
+    shown = releases.current(releases.history(lake))
+    if shown is not None and shown["as_of"] == run.day:
+        return run.warn(
+            f"release {release['seq']} is archived: run {run.id} was overtaken by run {shown['run_id']} of the same "
+            f"day, which knows newer data or settings and stays current; `shoal rollback --to {release['seq']}` shows "
+            "this one nevertheless"
+        )
+    return run.note(f"release {release['seq']} is archived, an older day than the current one: run {run.id}")
 
 
 if __name__ == "__main__":

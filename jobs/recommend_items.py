@@ -23,17 +23,14 @@ from shoal.people import People
 from shoal.runs import Run
 from shoal.tables import (
     BOUGHT_TOGETHER,
-    EVENTS,
     ITEMS,
     RECOMMENDATIONS,
     SIMILAR_ITEMS,
     USER_CHANGES,
     USER_FEATURES,
     USER_ITEM_DAYS,
-    USERS,
 )
-from shoal.transforms.accounts import counted
-from shoal.transforms.baskets import baskets, of_users_and_guests
+from shoal.transforms.baskets import baskets
 from shoal.transforms.catalogue import goods_at, in_stock
 
 STAGE = "recommend"
@@ -101,20 +98,11 @@ def _beside_items(lake: Lake, config: Config, run: Run, shop: Shop) -> None:
     lake.replace(SIMILAR_ITEMS, similar.withColumns(stamp), where=run.slice, once=run.key)
 
     params = config.bought_together
-    found = baskets(_of_who_counts(lake, run, shop), as_of=run.day, days=params.days, max_items=params.max_items)
+    events = shop.people.events(run.day, but=shop.suspects)
+    found = baskets(events, as_of=run.day, days=params.days, max_items=params.max_items)
     with persisted(found.select("items")) as orders:
         together = recommend.bought_together(orders, shop.groups, shop.offered(params.in_stock_only), params)
         lake.replace(BOUGHT_TOGETHER, together.withColumns(stamp), where=run.slice, once=run.key)
-
-
-def _of_who_counts(lake: Lake, run: Run, shop: Shop) -> DataFrame:
-    """Events of guests, and of the users whom models may learn from."""
-    events = _but(lake.read(EVENTS, run.versions_read[EVENTS.name]), shop.suspects)
-    changes = runs.read_if_there(lake, run, USER_CHANGES)
-    if changes is None:
-        return events
-    users = counted(lake.read(USERS, run.versions_read[USERS.name]), changes, as_of=run.day)
-    return of_users_and_guests(events, users)
 
 
 def _recommend(lake: Lake, config: Config, run: Run, shop: Shop, entry: str, params: RecommendParams) -> list[Metric]:

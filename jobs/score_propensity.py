@@ -20,7 +20,6 @@ from shoal.params import PropensityParams
 from shoal.people import People
 from shoal.runs import Run
 from shoal.tables import ITEMS, PROPENSITIES, USER_CHANGES, USER_DAYS, USER_FEATURES, USER_ITEM_DAYS, USERS
-from shoal.transforms.accounts import objectors
 from shoal.transforms.catalogue import catalogue_at
 from shoal.transforms.labels import with_label
 from shoal.transforms.user_features import user_features
@@ -47,24 +46,27 @@ def _score(lake: Lake, config: Config, run: Run, target: str, params: Propensity
 
     told = runs.read_if_there(lake, run, USER_CHANGES)
     if told is not None:  # who objects by now teaches nothing either, whatever was allowed at an earlier cut
-        users = users.join(objectors(told, as_of=run.day), on="user_id", how="left_anti")
+        users = users.join(people.counted(run.day), on="user_id", how="left_semi")
 
     everyone = lake.read(USER_FEATURES, run.versions_read[USER_FEATURES.name]).where(run.slice)
     limits = ordinary.limits_of(lake, run, config.features)
     found = ordinary.suspects_of(everyone)
     if found is not None:  # nor who is suspect by now, whatever was known then
-        users = users.join(found, on="user_id", how="left_anti")
+        users = users.join(people.every_account(found, run.day), on="user_id", how="left_anti")
 
     def examples(cut: date) -> DataFrame:
         days, item_days = people.tiles(USER_DAYS, cut), people.tiles(USER_ITEM_DAYS, cut)
         # By today's limits: what is scored today must be judged as what was learned from.
         features = ordinary.humans(user_features(
             days, item_days, users, as_of=cut, run_id=run.key, user_changes=told, limits=limits,
-            items=catalogue_at(items, cut), only=params.inputs,
+            accounts=people.accounts(cut), items=catalogue_at(items, cut), only=params.inputs,
         ))  # fmt: skip
         # What came of it is read as it was known at the horizon's end: that is how today's scores will be judged.
-        after = people.tiles(USER_DAYS, cut + timedelta(days=params.horizon_days))
-        return with_label(features, after, cut=cut, horizon_days=params.horizon_days, active_days=params.active_days)
+        end = cut + timedelta(days=params.horizon_days)
+        return with_label(
+            features, people.tiles(USER_DAYS, end), cut=cut, horizon_days=params.horizon_days,
+            active_days=params.active_days, accounts=people.accounts(end),
+        )  # fmt: skip
 
     days = lake.read(USER_DAYS, run.versions_read[USER_DAYS.name])
     first = days.agg(F.min("event_date")).first()

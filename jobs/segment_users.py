@@ -40,9 +40,11 @@ def _segment(lake: Lake, config: Config, run: Run, entry: str, params: SegmentPa
 def _fitted(
     lake: Lake, config: Config, run: Run, entry: str, params: SegmentParams, features: DataFrame
 ) -> list[Metric]:
-    last, shown = model_store.released(lake, run, STAGE, entry, SegmentModel)
-    last_id = max((model.last_id for model in shown), default=0)
-    model = segments.fit(features, params, last.model if last else None, last_id=last_id)
+    last = model_store.last_good(lake, run, STAGE, entry, SegmentModel)
+    # Rows may have been written by what an earlier try has stored, and other runs may have given ids since.
+    model, last_id = model_store.stored_by_now(lake, run, STAGE, entry, SegmentModel, greatest="last_id")
+    if model is None:
+        model = segments.fit(features, params, last.model if last else None, last_id=last_id)
     where, once = f"{run.slice} AND segmentation = '{entry}'", f"{run.key}/{entry}"
     if model is None:
         run.stand_in(f"segments.{entry}: needs buyers and found none", "no one is in a segment", config.strict)

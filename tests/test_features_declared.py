@@ -21,6 +21,9 @@ def test_what_others_need_is_needed_and_nothing_else() -> None:
 
     assert [*declared.needed_for(["deep"])] == ["a", "b", "ab", "deep"]
     assert [declared.depth(name) for name in ("a", "ab", "deep")] == [0, 1, 2]
+    # SQL does not tell capitals from small letters; a text and a field of a struct are no names, nor is a variable.
+    loud = made_of("loud", "DEEP * 'B' + named_struct('c', 1).c + aggregate(array(1), 0, (x, y) -> x + y)")
+    assert [*Features([*declared.values(), loud]).needed_for(["loud"])] == ["a", "b", "ab", "deep", "loud"]
     # Of an aggregate the names are columns of its rows, also where a feature has the same name.
     assert [*declared.needed_for(["c"])] == ["c"]
 
@@ -30,6 +33,11 @@ def test_what_others_need_is_needed_and_nothing_else() -> None:
     [
         ([made_of("a", "b"), made_of("b", "c"), made_of("c", "a")], "needs itself"),
         ([made_of("a", "1"), made_of("a", "2")], "a: declared twice"),
+        (
+            [made_of("a", "1"), made_of("b", "size(filter(array(1, 2), A -> A > 1))")],
+            "b: its variable a is the name of a feature; call it otherwise",
+        ),
+        ([made_of("a", "1"), made_of("b", "aggregate(array(1), 0, (x, a)->x + a)")], "b: its variable a is"),
     ],
 )
 def test_features_that_contradict_each_other_are_refused(features: list[Feature], said: str) -> None:

@@ -4,11 +4,12 @@ import os
 import signal
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from shoal.errors import DataError
-from shoal.following import _asked_to_stop
+from shoal.following import _asked_to_stop, _Following
 from shoal.lake import Lake
 from shoal.streams import arriving, source_of
 
@@ -94,3 +95,19 @@ def test_the_first_signal_asks_and_the_second_interrupts():
     with pytest.raises(KeyboardInterrupt):
         ask_twice()
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+@pytest.mark.parametrize(
+    ("different", "more"), [(1, None), (12, None), (13, "  ... and 1 more"), (1200, "  ... and 1,188 more")]
+)
+def test_a_refusal_is_counted_once_however_often_it_is_met(different, more):
+    following = _Following(None, None, None, SimpleNamespace(warned=lambda *_: None), {})
+    for _ in range(3):  # looks at the whole
+        for n in range(different):
+            following._refuse(f"file {n} cannot be read")
+
+    with pytest.raises(DataError) as refused:
+        following.end()
+    headline, *lines = str(refused.value).splitlines()
+    assert headline == f"{different:,} refused, 0 batches came in:"
+    assert lines == [f"  file {n} cannot be read" for n in range(min(different, 12))] + ([more] if more else [])

@@ -292,6 +292,24 @@ def test_a_lake_of_an_older_schema_gains_the_constraints_as_they_are_now(spark, 
     assert lake.version(newer) == upgraded + 1, "only the append has made a version since"
 
 
+def test_rows_that_break_a_new_rule_are_told_before_an_old_one_is_taken_away(lake):
+    lake.append(VISITS, visits(lake, ("a", MONDAY, 1), ("b", MONDAY, 3), ("c", MONDAY, None)), once="1")
+    narrow = Column("pages", IntegerType(), "pages seen", low=1, high=2)
+    columns = (*VISITS.columns[:2], narrow, VISITS.columns[3])
+    newer = replace(VISITS, columns=columns, checks=(Rule("not_odd", "visitor != 'odd' OR pages = 3"),))
+    before = lake.version(VISITS)
+
+    with pytest.raises(LakeError) as refused:
+        lake.renew_constraints(newer)
+
+    assert lake.version(VISITS) == before, "also the check that could have been renewed"
+    headline, line = str(refused.value).splitlines()
+    assert headline.startswith("silver.visits in ")
+    rule, rows, query = line.strip().split(": ")
+    assert (rule, rows) == ("pages_at_most_2", "1 of its rows")
+    assert [row.visit_id for row in lake.spark.sql(query).collect()] == ["b"]
+
+
 def test_a_lake_of_an_older_schema_lets_be_null_what_may_be_by_now(lake):
     first, day, pages, *others = VISITS.columns
     older = replace(VISITS, columns=(first, day, replace(pages, required=True), *others))

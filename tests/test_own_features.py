@@ -52,6 +52,21 @@ def test_the_example_of_the_page_is_what_it_says(spark: SparkSession, frame: Cal
     }
 
 
+def test_names_may_be_written_in_capitals(spark: SparkSession, frame: Callable[..., DataFrame]) -> None:
+    config = settings(
+        {"name": "loud", "over": "user", "sql": "Spend / ACTIVE_DAYS + Louder", "doc": "d", "unit": "u"},
+        {"name": "louder", "sql": "SUM(Views)", "doc": "d", "unit": "u"},
+    )
+    check(spark, config)
+    found = user_features(
+        frame(USER_DAYS, day("u", 1, 3, 8), day("u", 2, 1)), frame(USER_ITEM_DAYS),
+        frame(USERS, {"user_id": "u", "account_kind": "consumer"}), as_of=AS_OF, run_id="r",
+        own=features_of(config), only=[],
+    )  # fmt: skip
+
+    assert [row.own for row in found.collect()] == [{"loud": 8 / 2 + 4, "louder": 4}]
+
+
 def test_what_spark_cannot_compute_is_told_with_its_place(spark: SparkSession) -> None:
     wrong = {
         "vews": {"sql": "sum(vews)"},

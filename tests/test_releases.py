@@ -9,6 +9,7 @@ import duckdb
 import polars as pl
 import pytest
 from deltalake import DeltaTable
+from pyspark.sql import Row
 
 import shoal.lake
 from shoal import releases, views
@@ -83,6 +84,54 @@ def test_an_older_day_is_kept_but_not_shown(lake):
     assert shown(lake) == USERS["run-2"]
     assert release_lines(lake)[0].split()[:2] == ["2", "archive"]
     assert release_lines(lake)[1].startswith("*")
+
+
+class Book:
+    """In place of a lake: releases that only have to be kept."""
+
+    location = "book"
+
+    def __init__(self):
+        self.rows = []
+
+    def insert_new(self, _table, row):
+        self.rows.append(Row(**row))
+        return self.rows[-1]
+
+
+@pytest.fixture
+def book(monkeypatch):
+    monkeypatch.setattr(releases, "history", lambda book: [*book.rows])
+    return Book()
+
+
+@pytest.mark.parametrize(
+    ("before", "kind"),
+    [
+        ([], "release"),
+        (["older"], "release"),
+        (["newer"], "archive"),  # a late file came while the run was under way, and its run was the first
+        (["newer", "older"], "release"),
+        (["older", "newer", 1], "release"),  # newer was rolled back
+        (["older", "newer", 1, 2], "archive"),
+    ],
+)
+def test_a_run_does_not_overtake_one_of_its_day_that_knows_more(book, before, kind):
+    def release(run_id, day=DAYS["run-1"]):
+        return releases.release(book, run_id, day, now=NOW, fallbacks=[], max_retries=0,
+                                is_older_than=lambda run: run_id == "stale" and run == "newer")  # fmt: skip
+
+    for one in before:
+        if isinstance(one, int):
+            releases.roll_back(book, one, now=NOW, max_retries=0)
+        else:
+            release(one)
+
+    assert release("stale")["kind"] == kind
+    assert release("stale")["seq"] == len(before) + 1, "a run is released once"
+    later = releases.release(book, "next day", DAYS["run-2"], now=NOW, fallbacks=[], max_retries=0,
+                             is_older_than=lambda _: True)  # fmt: skip
+    assert later["kind"] == "release"
 
 
 def test_a_rollback_shows_what_was_shown_before(lake):

@@ -213,3 +213,20 @@ def test_strict_stops_for_too_few_buyers(run):
         SEGMENTS._applied(
             settings, run, "default", settings.segments["default"], segmentation(2), last(segmentation(6))
         )
+
+
+def test_ids_of_segments_go_on_from_those_of_every_run_and_a_rerun_keeps_its_own(run, kept, monkeypatch):
+    settings, given = config(), []
+    stored = iter([(None, 41), (SimpleNamespace(k=3, k_wanted=3), 41)])
+    monkeypatch.setattr(model_store, "stored_by_now", lambda *_, **__: next(stored))
+    monkeypatch.setattr(SEGMENTS.segments, "fit", lambda *_, last_id: given.append(last_id))
+    monkeypatch.setattr(SEGMENTS.segments, "assign", lambda *_: 1 / 0)
+    lake = SimpleNamespace(frame=lambda *_: None, replace=lambda *_, **__: None)
+
+    def segment():
+        return SEGMENTS._fitted(lake, settings, run, "default", settings.segments["default"], None)
+
+    assert segment() == []
+    with pytest.raises(ZeroDivisionError):  # rows are assigned by what is stored, and nothing is fitted again
+        segment()
+    assert given == [41]

@@ -48,13 +48,13 @@ def from_changes(lake: Lake, claim: Claim, news: DataFrame, order: dict[str, Any
         news: the rows of the batch that say something new.
         order: the arguments by which a merge is done once, and in the order of batches.
     """
-    for table in _DERIVED[claim.batch.feed.of]:
-        _derive(lake, claim, table, news, order)
     # A correction may take a merge back, so once there is a merge, whatever is said of a user counts.
     if claim.batch.feed.of == "users" and (
         ACCOUNT_ALIASES.name in claim.silver or not news.where("merged_into IS NOT NULL").isEmpty()
     ):
         _derive(lake, claim, ACCOUNT_ALIASES, _as_former(news), order)
+    for table in _DERIVED[claim.batch.feed.of]:
+        _derive(lake, claim, table, news, order)
 
 
 def told_by_day(changed: DataFrame) -> Sequence[Row]:
@@ -93,7 +93,7 @@ def from_events(
 
 def _derive(lake: Lake, claim: Claim, table: Table, changed: DataFrame, order: dict[str, Any]) -> set[date]:
     """Make the touched rows of a table anew; returns the days of changed orders."""
-    names = _named(lake, table, changed)
+    names = _named(lake, claim, table, changed)
     old = pinned(lake, claim, table)  # as it was, so that a rerun finds the same differences
     lake.create(table)
     with persisted(derived.changes(table, _summarised(lake, table, names), old, names)) as differences:
@@ -102,14 +102,26 @@ def _derive(lake: Lake, claim: Claim, table: Table, changed: DataFrame, order: d
     return days
 
 
-def _named(lake: Lake, table: Table, changed: DataFrame) -> DataFrame:
+def _named(lake: Lake, claim: Claim, table: Table, changed: DataFrame) -> DataFrame:
     """The keys of a derived table whose rows may be others now: those that a batch names, or the tree of categories."""
     key = table.key[0]
     if table is CATEGORIES:  # one parent moves all that is below it
         return lake.read(CATEGORY_CHANGES).select(key).distinct()
     if key not in changed.columns:  # the tree has changed
         return lake.read(ITEM_CHANGES).where("category_id IS NOT NULL").select(key).distinct()
-    return changed.where(F.col(key).isNotNull()).select(key).distinct()
+    named = changed.where(F.col(key).isNotNull()).select(key)
+    if table is USERS and lake.exists(ACCOUNT_ALIASES):
+        named = named.unionByName(_survivors(lake, claim, named))
+    return named.distinct()
+
+
+def _survivors(lake: Lake, claim: Claim, former: DataFrame) -> DataFrame:
+    """The accounts whose rows hang on merges: those that some were merged into before, and those without a row yet."""
+    before = pinned(lake, claim, ACCOUNT_ALIASES)
+    left = before.join(former.distinct().select(F.col("user_id").alias("former_user_id")), on="former_user_id",
+                       how="left_semi")  # fmt: skip
+    rowless = lake.read(ACCOUNT_ALIASES).join(pinned(lake, claim, USERS), on="user_id", how="left_anti")
+    return left.select("user_id").unionByName(rowless.select("user_id"))
 
 
 def _summarised(lake: Lake, table: Table, names: DataFrame) -> DataFrame:
@@ -126,7 +138,8 @@ def _summarised(lake: Lake, table: Table, names: DataFrame) -> DataFrame:
     if table is ITEMS and lake.exists(ITEM_CHANGES):
         return derived.items(events, told(ITEM_CHANGES), lake.read(CATEGORIES))
     if table is USERS and lake.exists(USER_CHANGES):
-        return derived.users(events, told(USER_CHANGES))
+        merges = told(ACCOUNT_ALIASES) if lake.exists(ACCOUNT_ALIASES) else None
+        return derived.users(events, told(USER_CHANGES), merges)
     summarise = {ORDERS: derived.orders, ITEMS: derived.items, USERS: derived.users}
     return summarise[table](events)
 

@@ -53,10 +53,15 @@ class SchemaError(ShoalError):
         super().__init__(f"{table}: " + "; ".join(problems))
 
 
-def bulleted(headline: str, problems: Iterable[str], limit: int = 12) -> str:
-    """A message with one line per problem, bounded: ``... and 37 more``."""
+def bulleted(headline: str, problems: Iterable[str], limit: int = 12, *, total: int | None = None) -> str:
+    """A message with one line per problem, bounded: ``... and 37 more``.
+
+    Args:
+        total: how many problems there are, where only the first of them are given.
+    """
     lines = [*problems]
-    more = [f"  ... and {len(lines) - limit} more"] if len(lines) > limit else []
+    left = (len(lines) if total is None else total) - min(len(lines), limit)
+    more = [f"  ... and {left:,} more"] if left else []
     return "\n".join([headline, *(f"  {line}" for line in lines[:limit]), *more])
 
 

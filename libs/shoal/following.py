@@ -114,8 +114,8 @@ class _Following:
     started: float = field(default_factory=time.monotonic)
     batches: int = 0
     rows: int = 0
-    refusals: int = 0
-    refused: list[str] = field(default_factory=list)  # the first of them
+    refused: list[str] = field(default_factory=list)  # the first of the different refusals
+    refusals: set[int] = field(default_factory=set)  # hashes of all of them: a stream may run for months
     warned: deque[str] = field(default_factory=lambda: deque(maxlen=1000))  # the last
 
     def take_up(self, sources: list[Source], stop: threading.Event) -> None:
@@ -145,8 +145,8 @@ class _Following:
             DataError: something was refused.
         """
         if self.refusals:
-            headline = f"{self.refusals:,} refused, {self._counted} came in:"
-            raise DataError(bulleted(headline, self.refused))
+            headline = f"{len(self.refusals):,} refused, {self._counted} came in:"
+            raise DataError(bulleted(headline, self.refused, total=len(self.refusals)))
         outcome = "done" if self.batches else "nothing new"
         if self.batches:
             self.progress.said(INGEST.name, f"{self._counted} came in; the same command goes on from here")
@@ -200,8 +200,8 @@ class _Following:
         return Run(job, datetime.now(UTC), inputs=inputs, retry_refused=retries, news=news, tell=tell)
 
     def _refuse(self, sentence: str) -> None:
-        if sentence not in self.refused:
-            self.refusals += 1
+        if hash(sentence) not in self.refusals:
+            self.refusals.add(hash(sentence))
             self.refused = [*self.refused, sentence][:_MOST_TOLD]
         self._warn(sentence)
 

@@ -21,7 +21,7 @@ from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from shoal.commits import alone, with_retries
-from shoal.errors import LakeError
+from shoal.errors import LakeError, bulleted
 from shoal.frames import few_rows, rows_of, sql_text
 from shoal.tables import Table
 
@@ -264,7 +264,11 @@ class Lake:
             self._commit(table, "allow nulls", write)
 
     def renew_constraints(self, table: Table) -> None:
-        """Put the declared constraints in place of those that a table has; rows that stand must keep new ones."""
+        """Put the declared constraints in place of those that a table has; rows that stand must keep new ones.
+
+        Raises:
+            LakeError: some do not; the table is as it was.
+        """
 
         def differing() -> list[str]:
             declared = {name: _spaceless(condition) for name, condition in table.constraints.items()}
@@ -278,7 +282,8 @@ class Lake:
                 if name in table.constraints:
                     self.spark.sql(f"{alter} ADD CONSTRAINT `{name}` CHECK ({table.constraints[name]})")
 
-        if differing():
+        if names := differing():
+            self._require_kept(table, {name: table.constraints[name] for name in names if name in table.constraints})
             self._commit(table, "renew constraints", write)
 
     def insert_new(self, table: Table, row: Mapping[str, Any]) -> Row:
@@ -370,6 +375,26 @@ class Lake:
             for name, condition in detail["properties"].items()
             if name.startswith(mark)
         }
+
+    def _require_kept(self, table: Table, constraints: Mapping[str, str]) -> None:
+        """Refuse constraints that rows of a table break."""
+        if not constraints:
+            return
+        breaks = {name: f"NOT {condition}" for name, condition in constraints.items()}
+        counts = [F.count_if(F.expr(broken)).alias(name) for name, broken in breaks.items()]
+        found = self._delta(table).toDF().agg(*counts).first()
+        assert found is not None, "an aggregate has one row"
+        wrong = [
+            f"{name}: {found[name]:,} of its rows: SELECT * FROM {self.name_of(table)} WHERE {broken}"
+            for name, broken in breaks.items()
+            if found[name]
+        ]
+        if wrong:
+            headline = (
+                f"{table.name} in {self.location} has rows that break rules of this Shoal; its rules are as they were. "
+                "Mend or delete these rows by any means that writes Delta tables, then run the command again:"
+            )
+            raise LakeError(bulleted(headline, wrong))
 
     def _history(self, table: Table, limit: int) -> list[Row]:
         return self._delta(table).history(limit).select("version", "operation", "userMetadata").collect()

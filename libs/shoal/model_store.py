@@ -15,6 +15,7 @@ from shoal.runs import Run
 from shoal.tables import FACTORS, MODELS
 
 M = TypeVar("M")
+_LOOKED_UP = 8  # releases whose models are asked for at once; then as many times more
 LAST_MODEL = "last model"  # source of rows by the last model that was released, where today's did not pass its gate
 
 
@@ -62,25 +63,44 @@ def load_models(lake: Lake, names: Collection[str], as_type: type[M]) -> dict[st
     return {row["model_id"]: as_type(**json.loads(row["model"])) for row in rows}
 
 
-def released(lake: Lake, run: Run, stage: str, entry: str, as_type: type[M]) -> tuple[Stored[M] | None, list[M]]:
-    """The models of an entry that releases have shown.
+def last_good(lake: Lake, run: Run, stage: str, entry: str, as_type: type[M]) -> Stored[M] | None:
+    """The last model of an entry that was released before this run.
+
+    It is of the release that was current when the run was opened or, where a stand-in was shown there, of the newest
+    before it; None where there is none. The newest releases are looked up first, as nearly always one of them has it.
+    """
+    if run.previous_seq is None:
+        return None
+    shown = releases.lineage(releases.history(lake), run.previous_seq)
+    looked_up, most = 0, _LOOKED_UP
+    while part := shown[looked_up : looked_up + most]:
+        names = {model_id(row["run_id"], stage, entry): row for row in part}
+        found = load_models(lake, names, as_type)
+        for name, row in names.items():  # newest first
+            if name in found:
+                return Stored(name, row["run_id"], row["as_of"], found[name])
+        looked_up, most = looked_up + most, most * _LOOKED_UP
+    return None
+
+
+def stored_by_now(
+    lake: Lake, run: Run, stage: str, entry: str, as_type: type[M], *, greatest: str
+) -> tuple[M | None, int]:
+    """What is stored for an entry of a stage, whether or not it was released: it may be yet.
+
+    Args:
+        greatest: a whole-numbered field of the models.
 
     Returns:
-        The last one before this run: of the release that was current when the run was opened or, where a stand-in
-        was shown there, of the newest before it; None where there is none. And those of all releases.
+        The model that an earlier try of this run has stored, None where there is none; and the greatest value of the
+        field in the models of other runs, 0 where there are none.
     """
-    book = releases.history(lake)
-    found = load_models(lake, {model_id(row["run_id"], stage, entry) for row in book}, as_type)
-    for row in releases.lineage(book, run.previous_seq):
-        name = model_id(row["run_id"], stage, entry)
-        if name in found:
-            return Stored(name, row["run_id"], row["as_of"], found[name]), [*found.values()]
-    return None, [*found.values()]
-
-
-def last_good(lake: Lake, run: Run, stage: str, entry: str, as_type: type[M]) -> Stored[M] | None:
-    """The last model of an entry that was released before this run; None where there is none."""
-    return None if run.previous_seq is None else released(lake, run, stage, entry, as_type)[0]
+    is_own = F.col("run_id") == run.key
+    value = F.get_json_object("model", f"$.{greatest}").cast("long")
+    of_entry = lake.read(MODELS).where((F.col("stage") == stage) & (F.col("entry") == entry))
+    row = of_entry.agg(F.max(F.when(is_own, F.col("model"))), F.max(F.when(~is_own, value))).first()
+    assert row is not None, "an aggregate has one row"
+    return None if row[0] is None else as_type(**json.loads(row[0])), int(row[1] or 0)
 
 
 def load_factors(lake: Lake, stored: Stored[Any]) -> DataFrame:

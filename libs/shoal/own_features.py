@@ -43,7 +43,7 @@ def _problems(spark: SparkSession, config: Config) -> Iterator[str]:
         return
     try:
         known = Features([*FEATURES.values(), *own])
-    except SchemaError as error:  # they need each other in a circle
+    except SchemaError as error:  # they need each other in a circle, or name a variable so
         yield f"features.own: {error}"
         return
     tiles = [few_rows(spark, table.schema, []) for table in (USER_DAYS, USER_ITEM_DAYS, USERS)]

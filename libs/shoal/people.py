@@ -17,14 +17,19 @@ from shoal.params import FeatureParams
 from shoal.runs import Run
 from shoal.tables import (
     ACCOUNT_ALIASES,
+    EVENTS,
     IDENTITIES,
+    USER_CHANGES,
     USER_DAYS,
     USER_ITEM_DAYS,
+    USERS,
     VISITOR_DAYS,
     VISITOR_ITEM_DAYS,
     Table,
 )
-from shoal.transforms.identities import accounts_at, merged, resolved, shared
+from shoal.transforms.accounts import counted
+from shoal.transforms.baskets import of_users_and_guests
+from shoal.transforms.identities import accounts_at, merged, of_same_people, resolved, shared
 from shoal.transforms.tiles import gathered
 
 _OF_VISITORS = {USER_DAYS.name: VISITOR_DAYS, USER_ITEM_DAYS.name: VISITOR_ITEM_DAYS}
@@ -61,7 +66,7 @@ class People:
         of_users = self._read(table)
         if self.are_users_only:
             return of_users
-        accounts, others = self._accounts_at(cut), []
+        accounts, others = self.accounts(cut), []
         if accounts is not None:
             of_users = merged(of_users, accounts)
         if VISITOR_DAYS.name in self.run.versions_read:
@@ -89,7 +94,7 @@ class People:
         """Say how many visitors are nobody's for having met too many users before a cut."""
         limit = self.params.max_users_per_visitor
         found = shared(
-            self._read(IDENTITIES), as_of=cut, max_users_per_visitor=limit, accounts=self._accounts_at(cut)
+            self._read(IDENTITIES), as_of=cut, max_users_per_visitor=limit, accounts=self.accounts(cut)
         ).collect()  # one row per number of users
         if not found:
             return
@@ -100,7 +105,33 @@ class People:
             "they did without a user is nobody's (features.max_users_per_visitor)"
         )
 
-    def _accounts_at(self, cut: date) -> DataFrame | None:
+    def counted(self, cut: date) -> DataFrame:
+        """``user_id`` of who is summarised and learned from, by what was known before a cut; former accounts too."""
+        told = self._read(USER_CHANGES) if USER_CHANGES.name in self.run.versions_read else None
+        return counted(self._read(USERS), told, as_of=cut, accounts=self.accounts(cut))
+
+    def events(self, cut: date, *, but: DataFrame | None) -> DataFrame:
+        """Events of guests and of those who are :meth:`counted`, under the accounts that theirs have become by a cut.
+
+        Args:
+            but: ``user_id`` of others whose events are left out.
+        """
+        events, accounts = self._read(EVENTS), self.accounts(cut)
+        if accounts is not None:
+            events = merged(events, accounts)
+        if but is not None:
+            events = events.join(but, on="user_id", how="left_anti")
+        if USER_CHANGES.name not in self.run.versions_read:  # then nobody is known to be anything but a customer
+            return events
+        return of_users_and_guests(events, self.counted(cut))
+
+    def every_account(self, users: DataFrame, cut: date) -> DataFrame:
+        """``user_id`` of these users, and of all accounts that are one with theirs by a cut."""
+        accounts = self.accounts(cut)
+        return users if accounts is None else of_same_people(users, accounts)
+
+    def accounts(self, cut: date) -> DataFrame | None:
+        """What merged accounts had become before a cut, of ``identities.accounts_at``; None where none was merged."""
         if ACCOUNT_ALIASES.name not in self.run.versions_read:
             return None
         if cut not in self._accounts:

@@ -46,8 +46,22 @@ def is_released(releases: Sequence[Row], run_id: str) -> bool:
     return any(row["run_id"] == run_id for row in releases)
 
 
-def release(lake: Lake, run_id: str, as_of: date, *, now: datetime, fallbacks: Sequence[str], max_retries: int) -> Row:
-    """Make a run visible in one commit; an older day than the current one is archived and not shown.
+def release(
+    lake: Lake,
+    run_id: str,
+    as_of: date,
+    *,
+    now: datetime,
+    fallbacks: Sequence[str],
+    max_retries: int,
+    is_older_than: Callable[[str], bool] = lambda _: False,
+) -> Row:
+    """Make a run visible in one commit.
+
+    What the current release knows better is archived and not shown: an older day, and the same day from older data.
+
+    Args:
+        is_older_than: whether this run knows less than another of the same day, given by its id.
 
     Raises:
         PublishRaceError: other runs took the next place ``max_retries`` times in a row.
@@ -55,9 +69,11 @@ def release(lake: Lake, run_id: str, as_of: date, *, now: datetime, fallbacks: S
 
     def proposal(releases: Sequence[Row]) -> dict[str, Any]:
         shown = current(releases)
-        older = shown is not None and as_of < shown["as_of"]
+        stale = shown is not None and (
+            as_of < shown["as_of"] or (as_of == shown["as_of"] and is_older_than(shown["run_id"]))
+        )
         return {
-            "kind": "archive" if older else "release",
+            "kind": "archive" if stale else "release",
             "run_id": run_id,
             "as_of": as_of,
             "fallbacks": [*fallbacks],

@@ -186,6 +186,22 @@ def opened(lake: Lake, run_id: str) -> Row | None:
     return lake.read(RUNS).where(f"job = 'features' AND outcome = 'done' AND run_id = '{run_id}'").first()
 
 
+def is_older(lake: Lake, run: Run, than: str) -> bool:
+    """True where another run was opened on newer data, or later on the same.
+
+    Args:
+        than: id of the other run.
+    """
+    mine, other = opened(lake, run.key), opened(lake, than)
+    return mine is not None and other is not None and _age(mine) < _age(other)
+
+
+def _age(opened: Row) -> tuple[int, datetime]:
+    """Orders runs by what they know: no version of silver ever falls, so that newer data have the greater sum."""
+    silver = (version for name, version in opened["versions_read"].items() if name.startswith("silver."))
+    return sum(silver), opened["started_at"]
+
+
 def adopt(run: Run, opened: Row) -> None:
     """Take over what the features stage has fixed."""
     run.id, run.as_of = opened["run_id"], opened["as_of"]

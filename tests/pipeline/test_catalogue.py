@@ -302,3 +302,4 @@ def test_a_merge_that_was_taken_back_is_none_whichever_is_told_first(shelf, tmp_
         shelf.run(("shoal_users", path), until="validate", sets=SHOP)
 
     assert [(row.former_user_id, row.user_id) for row in shelf.read(ACCOUNT_ALIASES).collect()] == [("kept", "new")]
+    assert {row.user_id for row in shelf.read(USERS).collect()} == {"old", "kept", "new"}

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from shoal.tables import EVENTS, USER_CHANGES, USER_DAYS, USER_FEATURES, USER_ITEM_DAYS, USERS
-from shoal.transforms.accounts import account_aliases, objectors
+from shoal.tables import ACCOUNT_ALIASES, EVENTS, USER_CHANGES, USER_DAYS, USER_FEATURES, USER_ITEM_DAYS, USERS
+from shoal.transforms.accounts import account_aliases, consents_at, counted, objectors
 from shoal.transforms.derived import users
 from shoal.transforms.user_features import user_features
 
@@ -70,6 +70,16 @@ def test_a_consent_says_since_when_it_has_been_as_it_is(people):
         "profiling": (True, at(6)), "marketing/email": (False, at(4)),
     }  # fmt: skip
     assert people([told("ben", 1, region="DE")])["ben"].consents is None
+
+
+def test_an_account_that_others_were_merged_into_is_a_user_unless_it_is_deleted(frame):
+    merges = [{"former_user_id": f"old {n}", "user_id": name} for n, name in enumerate(["new", "new", "ann", "gone"])]
+    changes = [told("ann", 1, account_kind="business"), told("gone", 1, is_deleted=True)]
+    found = users(frame(EVENTS), frame(USER_CHANGES, *changes), frame(ACCOUNT_ALIASES, *merges)).collect()
+
+    assert sorted((row.user_id, row.account_kind, row.first_seen) for row in found) == [
+        ("ann", "business", None), ("new", "consumer", None),
+    ]  # fmt: skip
 
 
 def test_a_deleted_account_is_no_user_until_it_is_back(people, event):
@@ -148,3 +158,42 @@ def test_an_account_is_another_since_the_shop_first_said_so(frame):
     }
 
     assert found == {("old", "new", at(4), date(2021, 6, 4)), ("new", "newest", at(6), date(2021, 6, 6))}
+
+
+# old and older are new by now; badge, of the staff, is sid's former account and deleted.
+MERGED = [("old", "new"), ("older", "new"), ("badge", "sid")]
+OF_MERGED = [
+    told("old", 3, consents={"profiling": False, "marketing": True, "marketing/email": False}),
+    told("new", 9, consents={"profiling": True, "marketing": True, "marketing/email": True}),
+    told("badge", 1, account_kind="staff", is_deleted=True),
+    told("ann", 1, consents={"marketing": True}),
+]
+
+
+@pytest.fixture
+def merged_into(spark):
+    return spark.createDataFrame(MERGED, "former_user_id string, user_id string")
+
+
+@pytest.mark.parametrize(
+    ("day", "known", "alone"),
+    [
+        (3, {"old", "older", "new", "ann"}, {"old", "older", "new", "ann", "sid"}),
+        (5, {"ann"}, {"older", "new", "ann", "sid"}),
+        (15, {"ann"}, {"older", "new", "ann", "sid"}),  # new's consent is no word of old's
+    ],
+)
+def test_what_keeps_one_account_out_keeps_out_the_person(frame, merged_into, day, known, alone):
+    users_ = frame(USERS, *({"user_id": u, "account_kind": "consumer"} for u in ("old", "older", "new", "ann", "sid")))
+    cut, changes = date(2021, 6, day), frame(USER_CHANGES, *OF_MERGED)
+
+    assert {row.user_id for row in counted(users_, changes, as_of=cut, accounts=merged_into).collect()} == known
+    assert {row.user_id for row in counted(users_, changes, as_of=cut).collect()} == alone
+
+
+def test_merged_accounts_allow_what_none_of_them_objects_to(frame, merged_into):
+    found = consents_at(frame(USER_CHANGES, *OF_MERGED), as_of=date(2021, 6, 15), accounts=merged_into).collect()
+
+    assert {row.user_id: row.consents for row in found} == {
+        "new": {"profiling": False, "marketing": True, "marketing/email": False}, "ann": {"marketing": True},
+    }  # fmt: skip

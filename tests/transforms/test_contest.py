@@ -13,6 +13,7 @@ from pyspark.sql.types import ArrayType, LongType, StringType
 from shoal.frames import rows_of
 from shoal.tables import EVENT_VERSIONS, EVENTS, REJECTED_EVENTS, Column, Table
 from shoal.tables.table import text
+from shoal.transforms import contest
 from shoal.transforms.contest import CHANGES, IS_NEWER, JUDGED, Contest, book, outcome, plan_contest, planned
 from shoal.transforms.contest import told as counted
 from shoal.transforms.known import events_as_known
@@ -278,6 +279,31 @@ def test_a_bad_row_never_stands_and_displaces_nothing(silver):
     assert contents(silver.rejected) == [(event, "wrong") for event in events]
     assert {(*row.reasons, row.feed) for row in silver.rejected.collect()} == {("it is bad", "shop")}
     assert (events[0], 8) not in set().union(*silver.changes)
+
+
+def test_of_what_was_rejected_only_bad_candidates_need_to_know(spark, monkeypatch):
+    rows, silver = random_rows(seed=11, events=8), Silver(spark)
+    silver.deliver(rows[::2])
+    candidates = silver.candidates(rows[1::2])
+    marks = {(row["event_id"], row["content_hash"]) for row in rows[1::2] if row["reasons"]} & {
+        (row.event_id, row.content_hash) for row in silver.rejected.collect()
+    }
+    found = texts(plan_contest(candidates, *silver.lake))
+    met = contest._repeated(silver.rejected, contest._bad(candidates))
+    assert {tuple(row) for row in met.collect()} == marks
+    assert 0 < len(marks) < silver.rejected.count()
+
+    monkeypatch.setattr(contest, "_repeated", lambda rejected, _: rejected.select("event_id", "content_hash"))
+    assert texts(plan_contest(candidates, *silver.lake)) == found, "as if all of them were there"
+
+
+def test_where_nothing_is_bad_nothing_that_was_rejected_is_read(spark):
+    silver = Silver(spark)
+    unreadable = silver.rejected.where("raise_error('it was read') IS NULL")
+    candidates = silver.candidates([version("e", "a")])
+
+    with planned(candidates, silver.events, silver.versions, unreadable) as plan:
+        assert contents(plan.where("wins")) == [("e", "a")]
 
 
 def test_what_was_delivered_before_is_a_duplicate(spark):

@@ -35,6 +35,18 @@ def test_who_begins_an_order_within_the_horizon_is_labelled(frame):
     }  # fmt: skip
 
 
+def test_who_is_merged_within_the_horizon_and_buys_has_bought_under_either_account(frame, spark):
+    features = frame(USER_FEATURES, *map(seen, ["old", "new", "older", "idle", "ann"]))
+    days = frame(USER_DAYS, day("new", 3), day("ann", 2))  # as they are told at the horizon's end
+    merges = [("old", "new"), ("older", "ann"), ("idle", "idler"), ("not seen before", "new")]
+    accounts = spark.createDataFrame(merges, "former_user_id string, user_id string")
+    rows = with_label(features, days, cut=CUT, horizon_days=H, active_days=ACTIVE, accounts=accounts).collect()
+
+    assert sorted((row.user_id, row.label) for row in rows) == [
+        ("ann", 1.0), ("idle", 0.0), ("new", 1.0), ("old", 1.0), ("older", 1.0),
+    ]  # fmt: skip
+
+
 def test_the_inactive_are_left_out_and_what_follows_the_horizon_changes_nothing(frame):
     users = {"yesterday": 1, "a year ago": ACTIVE, "longer ago": ACTIVE + 1}
     features = frame(USER_FEATURES, *(seen(user, ago) for user, ago in users.items()))

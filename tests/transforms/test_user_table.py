@@ -20,7 +20,9 @@ def features(*users, run_id="r", **values):
 
 
 def member(user, segment_id):
-    return {"user_id": user, "segment_id": segment_id, "segment_name": f"segment {segment_id}"}
+    return {
+        "user_id": user, "segmentation": "default", "segment_id": segment_id, "segment_name": f"segment {segment_id}",
+    }  # fmt: skip
 
 
 @pytest.fixture
@@ -77,6 +79,16 @@ def test_a_user_is_in_a_segment_since_the_first_of_an_unbroken_row_of_releases(t
     assert {user: row.segment_since for user, row in found.items()} == {
         "stays": EARLIER, "moves": AS_OF, "new": AS_OF, "leaves": None, "a prospect still": None, "seen first": AS_OF,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("of", "since"), [("default", EARLIER), ("value", AS_OF), (None, EARLIER)], ids=["same", "another", "not told yet"]
+)
+def test_a_segment_of_another_segmentation_is_another_whatever_its_number(table, of, since):
+    before = {"user_id": "ann", "as_of": BEFORE, "segmentation": of, "segment_id": 1, "segment_since": EARLIER}
+    row = table(features("ann"), segments=[member("ann", 1)], before=[before])["ann"]
+
+    assert (row.segmentation, row.segment_since) == ("default", since)
 
 
 def test_a_user_once_held_out_is_held_out_for_ever(table):

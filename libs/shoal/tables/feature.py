@@ -20,13 +20,14 @@ RELATIONS: dict[Relation, str] = {
     "the sums of all users in shop; the facets any item, any category and any brand hold all of each as one",
     "contexts": "one row per channel, region and device of the user's events (facet, name), with its events and the "
     "time of the last (last_at)",
-    "consents": "what the user was last known to allow, from silver.user_changes",
+    "consents": "what the user was last known to allow, from silver.user_changes; of merged accounts what none objects to",
     "limits": "the user's days and purchases beside features.limits",
     "user": "the user's other features",
 }
 
 WINDOWS = (1, 7, 30, 90, 365)  # days; a day, a week, a month, a season, a year
 _IDENTIFIER = re.compile(r"(?<![\w:.'])[a-z_]\w*")
+_LAMBDA = re.compile(r"(\w+|\([\w\s,]+\))\s*->")
 _TEXT = re.compile(r"'[^']*'")
 
 
@@ -73,8 +74,17 @@ class Feature:
 
     @property
     def identifiers(self) -> frozenset[str]:
-        """The names that its SQL uses: columns of its relation, or other features, beside functions and words."""
-        return frozenset(_IDENTIFIER.findall(_TEXT.sub("''", self.sql)))
+        """The names that its SQL uses: columns of its relation, or other features, beside functions and words.
+
+        In small letters, as SQL does not tell ``Spend`` from ``spend``.
+        """
+        return frozenset(_IDENTIFIER.findall(_TEXT.sub("''", self.sql).lower()))
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """What the parameters of its lambda functions are called, in small letters."""
+        parameters = _LAMBDA.findall(_TEXT.sub("''", self.sql).lower())
+        return frozenset(name for found in parameters for name in re.findall(r"\w+", found))
 
     @property
     def texts(self) -> frozenset[str]:
@@ -101,13 +111,20 @@ class Features(Mapping[str, Feature]):
         """Keep them in their order.
 
         Raises:
-            SchemaError: two have one name, or they need each other in a circle.
+            SchemaError: two have one name, they need each other in a circle, or one calls a variable what a feature is
+                called: which of them is meant could not be told.
         """
         declared = [*features]
         self._by_name = {feature.name: feature for feature in declared}
         if len(self._by_name) < len(declared):
             names = [feature.name for feature in declared]
             raise SchemaError("features.users", [f"{n}: declared twice" for n in {*names} if names.count(n) > 1])
+        shadows = [
+            f"{f.name}: its variable {name} is the name of a feature; call it otherwise"
+            for f in declared if f.over == "user" for name in sorted(f.variables & {*self._by_name})
+        ]  # fmt: skip
+        if shadows:
+            raise SchemaError("features.users", shadows)
         self._depths: dict[str, int] = {}
         for name in self:
             self.depth(name)

@@ -30,7 +30,7 @@ _SOURCE = text(
 
 _SEGMENTATION = text("segmentation", "name of the entry under `segments` in the settings", required=True)
 _SEGMENT = (
-    Column("segment_id", IntegerType(), "permanent number of the segment", required=True, low=1),
+    Column("segment_id", IntegerType(), "permanent number of the segment; some are never shown", required=True, low=1),
     Column("segment_rank", IntegerType(), "1 is the segment with the highest mean net spend", required=True, low=1),
     text("segment_name", "name derived from what marks the segment", required=True),
 )
@@ -207,6 +207,7 @@ GOLD_USERS = Table(
         AS_OF,
         Column("segment_id", IntegerType(), "segment in the settings' first segmentation; null for prospects", low=1),
         text("segment_name", "its name; null for prospects"),
+        text("segmentation", "that first segmentation; null for prospects, and in rows of before it was told"),
         Column("segment_since", DateType(), "as_of of the first of the unbroken row of releases in this segment"),
         Column("probability", MapType(StringType(), DoubleType()), "of each configured target", required=True),
         Column("recency_days", IntegerType(), "days from the last order to as_of; null if never bought", low=1),

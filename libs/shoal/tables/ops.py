@@ -263,7 +263,8 @@ RELEASES = Table(
     key=("seq",),
     columns=(
         Column("seq", LongType(), "1, 2, 3, ... without gaps", required=True, low=1),
-        Column("kind", StringType(), "archive: an older day that was filled in later and is not shown",
+        Column("kind", StringType(), "archive: not shown, as it is of an older day than what was, or was overtaken by "
+               "a run of its day that knows more",
                required=True, allowed=RELEASE_KINDS),
         text("run_id", "run that is shown from here on", required=True),
         Column("as_of", DateType(), "first shop-local day that the run did not see", required=True),

@@ -190,7 +190,7 @@ ITEMS = Table(
 
 USERS = Table(
     name="silver.users",
-    doc="One row per user who acted or whom a user feed told of; a deleted account has none.",
+    doc="One row per user who acted, was merged into or was told of by a feed; a deleted one has none.",
     key=("user_id",),
     columns=(
         text("user_id", "the shop's own id of the account", required=True, personal=True),

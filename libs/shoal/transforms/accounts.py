@@ -7,17 +7,22 @@ from pyspark.sql import functions as F
 
 from shoal.tables import ACCOUNT_ALIASES, USERS
 from shoal.transforms.contest import strongest
+from shoal.transforms.identities import merged, of_same_people
 
 PROFILING = "profiling"  # the consent without which nobody is scored, once it was refused
+_CUSTOMERS = "account_kind IN ('consumer', 'business')"  # others are staff and test accounts
 _TOLD = ("registered_at", "region", "birth_year_band", "account_kind", "is_deleted")
 
 
-def accounts(seen: DataFrame, changes: DataFrame) -> DataFrame:
+def accounts(seen: DataFrame, changes: DataFrame, survivors: DataFrame | None = None) -> DataFrame:
     """Everyone whom events or feeds know: what feeds said last, else what events show.
+
+    An account that others were merged into is a user, though it may never have acted itself: what they did is its own.
 
     Args:
         seen: ``user_id``, ``first_seen``, ``last_seen`` and ``region`` of who acted.
         changes: rows of ``silver.user_changes``, of each user all.
+        survivors: ``user_id`` of the accounts that others were merged into; None where there are none.
 
     Returns:
         Rows of ``silver.users``; deleted accounts have none.
@@ -27,6 +32,8 @@ def accounts(seen: DataFrame, changes: DataFrame) -> DataFrame:
         *(F.max_by(name, F.when(F.col(name).isNotNull(), _moment())).alias(name) for name in _TOLD)
     )
     met = seen.withColumnRenamed("region", "_region").join(latest, on="user_id", how="full_outer")
+    if survivors is not None:
+        met = met.join(survivors.select("user_id").distinct(), on="user_id", how="full_outer")
     everyone = met.where("NOT coalesce(is_deleted, false)").join(_consents(said), on="user_id", how="left")
     return USERS.select(
         everyone.withColumns(
@@ -52,12 +59,15 @@ def _consents(said: DataFrame) -> DataFrame:
     return now.groupBy("user_id").agg(F.map_from_entries(F.array_sort(F.collect_list(entry))).alias("consents"))
 
 
-def consents_at(changes: DataFrame, *, as_of: date) -> DataFrame:
+def consents_at(changes: DataFrame, *, as_of: date, accounts: DataFrame | None = None) -> DataFrame:
     """What each user allowed or objected to, as far as it was said before ``as_of``.
+
+    Accounts that were merged are one user, who allows what was asked of any of them and objected to under none.
 
     Args:
         changes: rows of ``silver.user_changes``.
         as_of: first shop-local day that must *not* be seen.
+        accounts: of ``identities.accounts_at`` for the same cut; None where no account was merged.
 
     Returns:
         ``user_id``, ``consents``: a map of yes or no by purpose, or purpose/channel; users of whom nothing was said
@@ -68,6 +78,8 @@ def consents_at(changes: DataFrame, *, as_of: date) -> DataFrame:
         "user_id", _moment().alias("moment"), F.explode("consents").alias("name", "given")
     )
     last = spoken.groupBy("user_id", "name").agg(F.max_by("given", "moment").alias("given"))
+    if accounts is not None:
+        last = merged(last, accounts).groupBy("user_id", "name").agg(F.bool_and("given").alias("given"))
     entries = F.array_sort(F.collect_list(F.struct("name", "given")))
     return last.groupBy("user_id").agg(F.map_from_entries(entries).alias("consents"))
 
@@ -87,20 +99,37 @@ def objectors(changes: DataFrame, *, as_of: date) -> DataFrame:
     return said.groupBy("user_id").agg(F.max_by("given", _moment()).alias("given")).where("NOT given").select("user_id")
 
 
-def counted(users: DataFrame, user_changes: DataFrame | None, *, as_of: date) -> DataFrame:
+def counted(
+    users: DataFrame, user_changes: DataFrame | None, *, as_of: date, accounts: DataFrame | None = None
+) -> DataFrame:
     """Who is summarised and learned from: neither staff, nor test accounts, nor :func:`objectors`.
+
+    Accounts that were merged are one person: what keeps one of them out keeps out all of them, so that nobody is
+    profiled again under another account. An objection ends where it is taken back under the account that made it.
 
     Args:
         users: rows of ``silver.users``.
         user_changes: rows of ``silver.user_changes``; None in a shop without a user feed.
+        as_of: first shop-local day that must *not* be seen.
+        accounts: of ``identities.accounts_at`` for the same cut; None where no account was merged.
 
     Returns:
-        ``user_id``.
+        ``user_id``, of former accounts too.
     """
-    kept = users.where("account_kind IN ('consumer', 'business')").select("user_id")
+    kept = users.where(_CUSTOMERS).select("user_id")
     if user_changes is None:
         return kept
-    return kept.join(objectors(user_changes, as_of=as_of), on="user_id", how="left_anti")
+    barred = objectors(user_changes, as_of=as_of)
+    if accounts is not None:
+        barred = of_same_people(barred.unionByName(_no_customers(user_changes)), accounts)
+    return kept.join(barred, on="user_id", how="left_anti")
+
+
+def _no_customers(changes: DataFrame) -> DataFrame:
+    """Staff and test accounts, also those that are deleted and have no row in ``silver.users``: ``user_id``."""
+    said = strongest(changes, "user_id").where("account_kind IS NOT NULL")
+    last = said.groupBy("user_id").agg(F.max_by("account_kind", _moment()).alias("account_kind"))
+    return last.where(f"NOT {_CUSTOMERS}").select("user_id")
 
 
 def account_aliases(changes: DataFrame) -> DataFrame:

@@ -49,11 +49,13 @@ class Contest:
 @contextmanager
 def planned(judged: DataFrame, current: DataFrame, versions: DataFrame, rejected: DataFrame) -> Iterator[DataFrame]:
     """:func:`plan_contest` with its parts kept, for as long as the plan is read again and again."""
-    lake = (current, versions, rejected)
-    with persisted(judged) as rows, persisted(_contested(rows, *lake)) as contested:
-        contested.count()  # once it is there, joins know its size
-        with persisted(_fought(rows, *lake, contested)) as fought:
-            yield _alone(rows, contested).unionByName(fought)
+    with persisted(judged) as rows, persisted(_bad(rows)) as bad:
+        # Once they are there, joins know their sizes; of no bad row nothing that was rejected has to be read.
+        lake = (current, versions, _repeated(rejected, bad) if bad.count() else rejected.limit(0))
+        with persisted(_contested(rows, *lake)) as contested:
+            contested.count()
+            with persisted(_fought(rows, *lake, contested)) as fought:
+                yield _alone(rows, contested).unionByName(fought)
 
 
 def plan_contest(judged: DataFrame, current: DataFrame, versions: DataFrame, rejected: DataFrame) -> DataFrame:
@@ -79,9 +81,22 @@ def plan_contest(judged: DataFrame, current: DataFrame, versions: DataFrame, rej
         it;
         ``standing_content`` and the winner's ``winner_content``, ``winner_delivered_at``, ``winner_date``.
     """
-    contested = _contested(judged, current, versions, rejected)
-    fought = _fought(judged, current, versions, rejected, contested)
-    return _alone(judged, contested).unionByName(fought)
+    lake = (current, versions, _repeated(rejected, _bad(judged)))
+    contested = _contested(judged, *lake)
+    return _alone(judged, contested).unionByName(_fought(judged, *lake, contested))
+
+
+def _bad(judged: DataFrame) -> DataFrame:
+    """The versions of bad candidates."""
+    return judged.where(F.size("reasons") > 0).select("event_id", "content_hash").distinct()
+
+
+def _repeated(rejected: DataFrame, bad: DataFrame) -> DataFrame:
+    """The rejected rows that candidates repeat: only for those, which are bad again, do they mean anything.
+
+    Of all that was ever rejected, a batch meets next to nothing.
+    """
+    return rejected.select("event_id", "content_hash").join(bad, on=["event_id", "content_hash"], how="left_semi")
 
 
 def _contested(judged: DataFrame, *lake: DataFrame) -> DataFrame:

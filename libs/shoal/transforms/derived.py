@@ -77,11 +77,12 @@ def items(events: DataFrame, changes: DataFrame | None = None, categories: DataF
     return ITEMS.select(described.withColumns(_nothing_of(ITEMS, "valid_to", "cost", "stock")))
 
 
-def users(events: DataFrame, changes: DataFrame | None = None) -> DataFrame:
+def users(events: DataFrame, changes: DataFrame | None = None, aliases: DataFrame | None = None) -> DataFrame:
     """Who acted, since when, and where last, and what user feeds told of them.
 
     Args:
         changes: rows of ``silver.user_changes``; None in a shop without such a feed.
+        aliases: rows of ``silver.account_aliases``; None where no account was merged.
 
     Returns:
         Rows of ``silver.users``; guests have none.
@@ -93,7 +94,7 @@ def users(events: DataFrame, changes: DataFrame | None = None) -> DataFrame:
         _latest("region").alias("region"),
     )
     if changes is not None:
-        return accounts(seen, changes)
+        return accounts(seen, changes, aliases)
     nothing = _nothing_of(USERS, "registered_at", "birth_year_band", "consents")
     return USERS.select(seen.withColumns({"account_kind": F.lit("consumer"), **nothing}))
 

@@ -92,3 +92,18 @@ def merged(rows: DataFrame, accounts: DataFrame) -> DataFrame:
     """Rows with ``user_id``, under the accounts that theirs have become; of :func:`accounts_at`."""
     now = accounts.select(F.col("former_user_id").alias("user_id"), F.col("user_id").alias("now"))
     return rows.join(now, on="user_id", how="left").withColumn("user_id", F.coalesce("now", "user_id")).drop("now")
+
+
+def of_same_people(users: DataFrame, accounts: DataFrame) -> DataFrame:
+    """Every account of the people who have one of these: what theirs have become, and all that have become it.
+
+    Args:
+        users: ``user_id``.
+        accounts: of :func:`accounts_at`.
+
+    Returns:
+        ``user_id``, each once.
+    """
+    now = merged(users.select("user_id"), accounts).distinct()
+    former = accounts.join(now, on="user_id", how="left_semi").select(F.col("former_user_id").alias("user_id"))
+    return now.unionByName(former)

@@ -32,6 +32,7 @@ def user_features(
     run_id: str,
     items: DataFrame | None = None,
     user_changes: DataFrame | None = None,
+    accounts: DataFrame | None = None,
     limits: Limits | None = None,
     only: Collection[str] | None = None,
     own: Sequence[Feature] = (),
@@ -49,6 +50,8 @@ def user_features(
         items: the catalogue as it was before ``as_of``, one row of ``silver.items`` per item; None: of no item it is
             known what it is.
         user_changes: rows of ``silver.user_changes``; None in a shop without a user feed.
+        accounts: of ``identities.accounts_at`` for this day, under whose ``user_id`` the tiles are; None where no
+            account was merged.
         limits: beyond which users are suspect and purchases extreme; None: nobody is, and nothing.
         only: names of the features that are wanted; what others need is not computed.
         own: features of the shop's own; all of them are wanted.
@@ -72,8 +75,9 @@ def user_features(
             acts = []
             seen, seen_items = outliers.treated(seen, seen_items, extremes, limits.treatment)
     everyone = seen.groupBy("user_id").agg(*_aggregates(needed.over("days"), as_of), *acts)
-    everyone = everyone.join(counted(users, user_changes, as_of=as_of), on="user_id", how="left_semi")
-    for told in (*_others(needed, seen, seen_items, items, user_changes, as_of), *judgements):
+    who_counts = counted(users, user_changes, as_of=as_of, accounts=accounts)
+    everyone = everyone.join(who_counts, on="user_id", how="left_semi")
+    for told in (*_others(needed, seen, seen_items, items, user_changes, accounts, as_of), *judgements):
         everyone = everyone.join(told, on="user_id", how="left")
     marks = {"run_id": F.lit(run_id), "as_of": F.lit(as_of), **_marks(limits, _EXTREME in needed)}
     features = _derived(_gathered(everyone, needed, marks), needed, own, as_of)
@@ -89,6 +93,7 @@ def _others(
     item_days: DataFrame,
     items: DataFrame | None,
     user_changes: DataFrame | None,
+    accounts: DataFrame | None,
     as_of: date,
 ) -> list[DataFrame]:
     """What is aggregated over other rows than a user's days, by user; nothing of which no feature is needed."""
@@ -107,7 +112,7 @@ def _others(
         found.append(contexts(days).groupBy("user_id").agg(*_aggregates(of_contexts, as_of)))
     of_consents = needed.over("consents")
     if of_consents and user_changes is not None:
-        allowed = consents_at(user_changes, as_of=as_of)
+        allowed = consents_at(user_changes, as_of=as_of, accounts=accounts)
         found.append(allowed.groupBy("user_id").agg(*_aggregates(of_consents, as_of)))
     return found
 

@@ -27,7 +27,8 @@ def user_table(
         segments: rows of ``gold.segments`` of the run and the segmentation that is shown.
         propensities: rows of ``gold.propensities`` of the run, every target.
         users: rows of ``silver.users``.
-        before: rows of ``gold.users`` of the release that was current when the run was opened.
+        before: rows of ``gold.users`` of the release that was current when the run was opened. Where it showed another
+            segmentation, its segments say nothing: each segmentation counts its ids from 1.
 
     Returns:
         Rows of ``gold.users``.
@@ -35,15 +36,23 @@ def user_table(
     chances = propensities.groupBy("user_id").agg(
         F.map_from_entries(F.array_sort(F.collect_list(F.struct("target", "probability")))).alias("probability")
     )
-    since = before.select("user_id", F.col("segment_id").alias("_id"), F.col("segment_since").alias("_since"))
+    since = before.select(
+        "user_id",
+        F.col("segmentation").alias("_of"),
+        F.col("segment_id").alias("_id"),
+        F.col("segment_since").alias("_since"),
+    )
     joined = (
-        features.join(segments.select("user_id", "segment_id", "segment_name"), on="user_id", how="left")
+        features.join(
+            segments.select("user_id", "segmentation", "segment_id", "segment_name"), on="user_id", how="left"
+        )
         .join(chances, on="user_id", how="left")
         .join(users.select("user_id", "region"), on="user_id", how="left")
         .join(since, on="user_id", how="left")
     )
     scores = rfm_scores(features)
-    same = F.col("segment_id") == F.col("_id")
+    # Rows of before the segmentation was told are taken for those of today's.
+    same = F.expr("segment_id = _id AND segmentation = coalesce(_of, segmentation)")
     return GOLD_USERS.select(
         joined.withColumn("probability", F.coalesce("probability", F.create_map().cast("map<string,double>")))
         .withColumn(

@@ -30,7 +30,7 @@ def fit(
         features: rows of ``features.users`` of one run.
         params: the segmentation's settings.
         previous: the last released model, whose ids are continued; None starts anew, with ids in the ranks' order.
-        last_id: the highest id that any release has shown, by whatever model: ids above it are new.
+        last_id: the highest id that any run has given, released or not: ids above it are new.
 
     Returns:
         The model, or None where nobody has bought yet.
