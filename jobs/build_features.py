@@ -54,7 +54,8 @@ def build_features(lake: Lake, config: Config, run: Run) -> None:
     everyone = people.of_run(lake, run, config.features)
     days, item_days = everyone.tiles(USER_DAYS, run.day), everyone.tiles(USER_ITEM_DAYS, run.day)
     users, told = lake.read(USERS, run.versions_read[USERS.name]), runs.read_if_there(lake, run, USER_CHANGES)
-    limits = ordinary.learn(lake, run, config.features, days, item_days, counted(users, told, as_of=run.day))
+    edges = ordinary.score_edges(lake, run, config.features, everyone, users, told, current)
+    limits = ordinary.learn(lake, run, config.features, days, item_days, counted(users, told, as_of=run.day), edges)
     items = catalogue_at(lake.read(ITEMS, run.versions_read[ITEMS.name]), run.day)
     features = user_features(
         days,

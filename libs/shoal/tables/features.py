@@ -16,7 +16,7 @@ from pyspark.sql.types import (
 from shoal.tables.columns import AS_OF, RUN, USER
 from shoal.tables.table import Column, Table, text
 from shoal.tables.user_features import FEATURES
-from shoal.tables.vocabulary import ARROWS, ITEM_MEASURES, LIMIT_SCOPES, MONEY_SUM, USER_MEASURES
+from shoal.tables.vocabulary import ARROWS, ITEM_MEASURES, LIMIT_SCOPES, MONEY_SUM, SCORED, USER_MEASURES
 
 _EARLIER = "in days that were put together before this was counted"
 CONTEXTS = ArrayType(
@@ -193,7 +193,8 @@ USER_FEATURES = Table(
 
 LIMITS = Table(
     name="features.limits",
-    doc="One row per run, measure and whose values it is of: the limit beyond which a value is no usual one.",
+    doc="One row per run, measure and whose values it is of: the limit beyond which a value is no usual one, or of "
+    "buyers the edges of their scores.",
     key=("run_id", "scope", "measure", "item_id"),
     partition_by=("run_id",),
     columns=(
@@ -203,7 +204,8 @@ LIMITS = Table(
             "scope",
             StringType(),
             "user: learned from all users, and holds for each; item: from what was bought of the item; shop: from what "
-            "was bought of all items, and holds for the pieces of those without a limit of their own",
+            "was bought of all items, and holds for the pieces of those without a limit of their own; buyer: edges of "
+            "scores, learned from the buyers of before as_of, here the first day of the run's month",
             required=True,
             allowed=LIMIT_SCOPES,
         ),
@@ -214,16 +216,19 @@ LIMITS = Table(
             "rate: most views, clicks, searches, favourites and carts of a day; breadth: most different goods of these "
             "on a day; hours: most hours of a day with such an act; pace: most such acts per second between the first "
             "and the last event of a day; regularity: mean over variance of such acts a day; "
-            "pieces: that a user bought of an item on a day; price: per piece, mean of that day, shop's currency",
+            "pieces: that a user bought of an item on a day; price: per piece, mean of that day, shop's currency; of "
+            "buyers the feature of features.users that is scored",
             required=True,
-            allowed=(*USER_MEASURES, *ITEM_MEASURES),
+            allowed=(*USER_MEASURES, *ITEM_MEASURES, *SCORED),
         ),
         Column("observed", LongType(), "values it was learned from", required=True, low=1),
-        Column("median", DoubleType(), "their median", required=True, low=0),
-        Column("mad", DoubleType(), "median distance of their natural logarithms from that of the median",
-               required=True, low=0),
+        Column("median", DoubleType(), "their median; null of buyers", low=0),
+        Column("mad", DoubleType(), "median distance of their natural logarithms from that of the median; null of "
+               "buyers", low=0),
         Column("lower", DoubleType(), "values below are beyond the limit; null where none is too low", low=0),
-        Column("upper", DoubleType(), "values above are beyond the limit", required=True, low=0),
+        Column("upper", DoubleType(), "values above are beyond the limit; null of buyers", low=0),
+        Column("edges", ArrayType(DoubleType()), "of buyers the fifths of their values, rounded to three digits, "
+               "ascending: 20, 40, 60 and 80 % of the buyers have at most as much; null otherwise"),
     ),
     writer="build_features",
 )  # fmt: skip
