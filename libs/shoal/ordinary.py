@@ -17,7 +17,7 @@ from shoal.lake import Lake
 from shoal.params import FeatureParams
 from shoal.people import People
 from shoal.runs import Run
-from shoal.tables import LIMITS, USER_DAYS, USER_FEATURES, USER_ITEM_DAYS
+from shoal.tables import LIMITS, USER_DAYS, USER_ITEM_DAYS
 from shoal.tables.vocabulary import SCORED, USER_MEASURES
 from shoal.transforms import outliers, rfm, suspects
 from shoal.transforms.limits import Limits, limits, spreads
@@ -88,33 +88,18 @@ def learn(
     return limits_at(lake, run, params, lake.written[LIMITS.name])
 
 
-def figures(lake: Lake, run: Run) -> Row:
-    """How many users there are, how many of them are suspect, and how many purchases are extreme."""
-    counts = lake.read(USER_FEATURES).where(run.slice).agg(
-        F.count(F.lit(1)).alias("users"),
-        F.count_if("is_suspect").alias("suspects"),
-        F.coalesce(F.sum("extreme_purchases"), F.lit(0)).alias("extremes"),
-    ).first()  # fmt: skip
-    assert counts is not None, "an aggregate has one row"
-    return counts
-
-
-def tell(run: Run, found: Row, treatment: str) -> None:
+def tell(run: Run, *, suspects: int, extremes: int, treatment: str) -> None:
     """Say who and what is out of the ordinary."""
-    if found["suspects"]:
-        who = (
-            "user behaves as no human does and is"
-            if found["suspects"] == 1
-            else "users behave as no human does and are"
-        )
+    if suspects:
+        who = "user behaves as no human does and is" if suspects == 1 else "users behave as no human does and are"
         run.note(
-            f"{found['suspects']:,} {who} left out of models, segments and lists: "
+            f"{suspects:,} {who} left out of models, segments and lists: "
             f"SELECT user_id, suspect_reasons FROM features.users WHERE {run.slice} AND is_suspect"
         )
-    if found["extremes"]:
-        purchases = "purchase is" if found["extremes"] == 1 else "purchases are"
+    if extremes:
+        purchases = "purchase is" if extremes == 1 else "purchases are"
         run.note(
-            f"{found['extremes']:,} {purchases} beyond the usual pieces or price of their item "
+            f"{extremes:,} {purchases} beyond the usual pieces or price of their item "
             f"(features.outliers={treatment}): SELECT user_id, extreme_purchases FROM features.users "
             f"WHERE {run.slice} AND extreme_purchases > 0"
         )

@@ -146,6 +146,7 @@ def _merged(days: list[Row]) -> list[Row]:
     return [*{(row["user_id"], row["event_date"]): row for row in days}.values()]
 
 
+@pytest.mark.long
 def test_all_days_of_a_month_have_the_edges_of_its_first(shop, scored):
     """In whatever order they come, and whatever is bought within the month."""
     past = _merged(_some(120, MARCH, seed=1))
@@ -168,13 +169,14 @@ def test_all_days_of_a_month_have_the_edges_of_its_first(shop, scored):
     assert before == {user: after[user] for user in before}
 
 
+@pytest.mark.long
 def test_edges_of_the_release_that_is_shown_stay_when_the_past_changes(shop):
     past = _merged(_some(120, MARCH, seed=2))
     lake, of_run = shop(past)
     third, tenth, april = MARCH + timedelta(days=2), MARCH + timedelta(days=9), date(2025, 4, 1)
     first, _, rows = of_run(third)
     lake.record(LIMITS, rows)
-    late = [*past, *(bought(f"late {n}", MARCH - timedelta(days=3), 900, orders=7) for n in range(80))]
+    late = [*past, *(bought(f"u{n}", MARCH - timedelta(days=3), 900, orders=7) for n in range(40))]
     lake.replace(USER_DAYS, lake.frame(USER_DAYS, late), where=None)
     shown = {"run_id": f"run {third}", "as_of": third}
 
