@@ -1,22 +1,25 @@
 """silver.events, silver.orders, silver.items, silver.users, silver.user_changes, silver.identities,
 silver.account_aliases ->
 features.user_days, features.user_item_days, features.visitor_days, features.visitor_item_days, features.limits,
-features.users
+features.users, features.user_categories, features.items
 """
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from shoal import batches, ordinary, own_features, people, releases, runs, tiling
+from shoal import batches, feature_drift, ordinary, own_features, people, releases, runs, tiling
 from shoal.cli import run_job
 from shoal.config import Config, settings_hash
 from shoal.errors import ConfigError
+from shoal.frames import persisted
 from shoal.lake import Lake
 from shoal.runs import Run
 from shoal.tables import (
     EVENTS,
+    ITEM_FEATURES,
     ITEMS,
     LIMITS,
+    USER_CATEGORIES,
     USER_CHANGES,
     USER_DAYS,
     USER_FEATURES,
@@ -24,6 +27,8 @@ from shoal.tables import (
     USERS,
 )
 from shoal.transforms.catalogue import catalogue_at
+from shoal.transforms.item_features import item_features, item_sums
+from shoal.transforms.user_categories import met, user_categories
 from shoal.transforms.user_features import user_features
 
 _SILENT_DAYS, _MOST_SILENT_DAYS = 31, 366  # without events before as_of: a shop that rests, and a slip of the pen
@@ -53,7 +58,8 @@ def build_features(lake: Lake, config: Config, run: Run) -> None:
     everyone = people.of_run(lake, run, config.features)
     days, item_days = everyone.tiles(USER_DAYS, run.day), everyone.tiles(USER_ITEM_DAYS, run.day)
     users, told = lake.read(USERS, run.versions_read[USERS.name]), runs.read_if_there(lake, run, USER_CHANGES)
-    limits = ordinary.learn(lake, run, config.features, days, item_days, everyone.counted(run.day))
+    edges = ordinary.score_edges(lake, run, config.features, everyone, users, told, current)
+    limits = ordinary.learn(lake, run, config.features, days, item_days, everyone.counted(run.day), edges)
     items = catalogue_at(lake.read(ITEMS, run.versions_read[ITEMS.name]), run.day)
     features = user_features(
         days,
@@ -69,9 +75,31 @@ def build_features(lake: Lake, config: Config, run: Run) -> None:
     )
     lake.replace(USER_FEATURES, features, where=run.slice, once=run.key)
     run.versions_read |= {table.name: lake.written[table.name] for table in (LIMITS, USER_FEATURES)}
-    found = ordinary.figures(lake, run)
-    run.rows = found["users"]
-    ordinary.tell(run, found, config.features.outliers)
+    written = lake.read(USER_FEATURES, run.versions_read[USER_FEATURES.name]).where(run.slice)
+    measured = feature_drift.measure(written, config, as_of=run.day)
+    run.rows = measured.users
+    ordinary.tell(
+        run,
+        suspects=measured.total("is_suspect"),
+        extremes=measured.total("extreme_purchases"),
+        treatment=config.features.outliers,
+    )
+    feature_drift.record(lake, config, run, measured, book)
+    with everyone.kept_tiles(USER_ITEM_DAYS, run.day) as kept:
+        _beside_users(lake, config, run, kept, items, ordinary.humans(written).select("user_id"))
+
+
+def _beside_users(
+    lake: Lake, config: Config, run: Run, item_days: DataFrame, items: DataFrame, users: DataFrame
+) -> None:
+    """Summarise what each of these users likes, and what became of each item among them."""
+    liked = config.features.affinity
+    with persisted(met(item_days, items, users, as_of=run.day, params=liked)) as found:
+        rows = user_categories(found, as_of=run.day, run_id=run.key, params=liked)
+        lake.replace(USER_CATEGORIES, rows, where=run.slice, once=run.key)
+    of_users = item_days.join(users, on="user_id", how="left_semi")
+    with persisted(item_sums(of_users, items, as_of=run.day)) as sums:
+        lake.replace(ITEM_FEATURES, item_features(sums, as_of=run.day, run_id=run.key), where=run.slice, once=run.key)
 
 
 def _check_as_of(events: DataFrame, run: Run) -> None:

@@ -1,8 +1,11 @@
-"""The README's ten questions on a lake of a few rows, with a second entry of everything, whose answers are evident."""
+"""The questions of the README and of docs/features.md on a lake of a few rows, whose answers are evident.
+
+There is a second entry of everything.
+"""
 
 import csv
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,12 +15,15 @@ from shoal import releases
 from shoal.lake import Lake
 from shoal.tables import (
     BOUGHT_TOGETHER,
+    FEATURE_DRIFT,
     GOLD_USERS,
+    ITEM_FEATURES,
     ITEMS,
     METRICS,
     PROPENSITIES,
     RECOMMENDATIONS,
     SEGMENT_PROFILES,
+    USER_CATEGORIES,
     USER_FEATURES,
     USERS,
 )
@@ -25,6 +31,12 @@ from shoal.tools import query_lake
 
 README = Path(__file__).parents[1] / "README.md"
 QUESTIONS = dict(enumerate(re.findall(r"```sql\n(.*?)```", README.read_text(), flags=re.DOTALL), start=1))
+FEATURES_PAGE = Path(__file__).parents[1] / "docs" / "features.md"
+OF_FEATURES = [
+    question
+    for question in re.findall(r"```sql\n(.*?)```", FEATURES_PAGE.read_text(), flags=re.DOTALL)
+    if "features.current_" in question or "ops.feature_drift" in question
+]
 DAY, OLD = date(2025, 6, 1), date(2025, 5, 1)
 NOW = datetime(2025, 6, 1, 4, tzinfo=UTC)
 BEFORE, SHOWN, ARCHIVED = "before", "shown", "archived"  # the second brought a late file of the first one's day
@@ -85,6 +97,21 @@ def metric(run_id, name):
             "value": 0.5, "note": "noted"}  # fmt: skip
 
 
+def liked(run_id, user_id, name, due_on, facet="category"):
+    return {"run_id": run_id, "user_id": user_id, "facet": facet, "name": name, "as_of": DAY, "due_on": due_on,
+            "interval_days": 30.0, "lines": 4}  # fmt: skip
+
+
+def of_item(run_id, item_id, popularity, in_catalogue=True):
+    return {"run_id": run_id, "item_id": item_id, "title": f"title {item_id}", "popularity": popularity,
+            "in_catalogue": in_catalogue, "buyers_30d": 3, "purchases_trend": 1.5, "stock": 7}  # fmt: skip
+
+
+def moved(run_id, name, state, psi, as_of=DAY):
+    return {"run_id": run_id, "as_of": as_of, "feature": name, "state": state, "psi": psi, "users": 9, "mean": 2.5,
+            "reference_run_id": BEFORE}  # fmt: skip
+
+
 def item(item_id, title, valid_to=None):
     since = NOW if valid_to is None else datetime(2025, 1, 1, tzinfo=UTC)
     return {"item_id": item_id, "title": title, "valid_from": since, "valid_to": valid_to}
@@ -120,6 +147,20 @@ def lake(spark, tmp_path_factory):
                            profile(SHOWN, "by_value", 1, 4), profile(BEFORE, "default", 1, 4)],
         USER_FEATURES: [feature(run_id, user_id, 0 if user_id == SEARCHED else 2 if run_id == SHOWN else 1)
                         for run_id in (SHOWN, BEFORE) for user_id in CHANCE],
+        USER_CATEGORIES: [
+            liked(SHOWN, STAYED, "tea", DAY + timedelta(days=6)), liked(SHOWN, MOVED, "tea", DAY),
+            liked(SHOWN, STAYED, "soap", DAY + timedelta(days=7)),
+            liked(SHOWN, STAYED, "rice", DAY - timedelta(days=1)),
+            liked(SHOWN, STAYED, "salt", None), liked(SHOWN, STAYED, "maker", DAY, "brand"),
+            liked(BEFORE, STAYED, "milk", DAY),
+        ],
+        ITEM_FEATURES: [of_item(SHOWN, "i1", 2.0), of_item(SHOWN, "i2", 5.0), of_item(SHOWN, "i3", 9.0, False),
+                        of_item(BEFORE, "i9", 7.0)],
+        FEATURE_DRIFT: [
+            moved(SHOWN, "net_spend", "drift", 0.4), moved(SHOWN, "frequency", "stable", 0.01),
+            moved(SHOWN, "recency_days", "watch", 0.2), moved(SHOWN, "rfm", "drift", 0.7),
+            moved(BEFORE, "net_spend", "watch", 0.15, OLD), moved(ARCHIVED, "views", "drift", 0.9),
+        ],
         METRICS: [metric(SHOWN, "auc"), metric(BEFORE, "lift@decile1")],
         ITEMS: [item("i1", "Old name", valid_to=NOW), item("i1", "New name"), item("i2", "Two"), item("i9", "Nine")],
         USERS: [{"user_id": OBJECTED, **objects}, {"user_id": STAYED, "account_kind": "consumer"}],
@@ -135,8 +176,9 @@ def lake(spark, tmp_path_factory):
 def _any(column):
     """A value that a required column may have, for columns that no question is about."""
     kind = column.type.simpleString()
-    return {"string": (column.allowed or ["some"])[0], "date": DAY, "timestamp": NOW, "boolean": True,
-            "array<string>": []}.get(kind, 1)  # fmt: skip
+    if kind.startswith("array"):
+        return []
+    return {"string": (column.allowed or ["some"])[0], "date": DAY, "timestamp": NOW, "boolean": True}.get(kind, 1)
 
 
 def answer(lake, number):
@@ -166,6 +208,24 @@ def test_a_question_is_answered_as_is_evident(lake, number):
 
 def test_every_question_is_asked():
     assert {*QUESTIONS} == {*EVIDENT}
+
+
+OF_FEATURES_EVIDENT = [
+    # Whose purchases are due within the seven days from as_of on, by category.
+    [(MOVED, "tea", "2025-06-01", "30.0", "4"), (STAYED, "tea", "2025-06-07", "30.0", "4")],
+    [("i2", "title i2", "3", "1.5", "", "", "", "7"), ("i1", "title i1", "3", "1.5", "", "", "", "7")],
+    [("rfm", "drift", "0.7", "", "2.5", "", "", BEFORE), ("net_spend", "drift", "0.4", "", "2.5", "", "", BEFORE),
+     ("recency_days", "watch", "0.2", "", "2.5", "", "", BEFORE)],
+    [("2025-05-01", BEFORE, "9", "2.5", "", "0.15", "watch"), ("2025-06-01", SHOWN, "9", "2.5", "", "0.4", "drift")],
+]  # fmt: skip
+
+
+def test_the_questions_of_the_page_of_features_are_answered_as_is_evident(lake):
+    found = [
+        [tuple(row) for row in csv.reader(query_lake(lake, question.strip(), "csv"))][1:] for question in OF_FEATURES
+    ]
+
+    assert found == OF_FEATURES_EVIDENT
 
 
 def test_nobody_is_likely_where_the_base_rate_stood_in(lake):

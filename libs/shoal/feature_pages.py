@@ -1,10 +1,10 @@
-"""docs/features.md, from the declarations: what every feature of a user means, and what it is made of."""
+"""docs/features.md, from the declarations: what every feature of a user or an item means, and what it is made of."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 
-from shoal.tables import USER_DAYS, USER_ITEM_DAYS
-from shoal.tables.feature import RELATIONS, WINDOWS, Feature
+from shoal.tables import USER_DAYS, USER_ITEM_DAYS, item_features
+from shoal.tables.feature import RELATIONS, WINDOWS, Feature, Relation
 from shoal.tables.user_features import FEATURES, GROUPS
 
 _INTRO = f"""# Features
@@ -30,6 +30,11 @@ _OF_FACETS = {
     "lines": ("purchases",), "looks": ("views", "carts"), "last_bought": ("purchases", "event_date"),
     "last_met": ("purchases", "views", "carts", "event_date"), "paid": ("gross", "priced_pieces"),
     "priced_pieces": ("priced_pieces",), "ratings": ("ratings",), "rating_sum": ("rating_sum",),
+}  # fmt: skip
+_OF_ITEM_USERS = {
+    "last_viewed": ("views", "event_date"), "last_carted": ("carts", "event_date"),
+    "last_bought": ("purchases", "event_date"), "last_met": ("purchases", "views", "carts", "event_date"),
+    "days_bought": ("purchases",),
 }  # fmt: skip
 _TILE = USER_ITEM_DAYS.name
 
@@ -61,23 +66,88 @@ features:
 Models do not take them as inputs yet.
 """
 
+_OF_ITEMS = f"""## Features of items
+
+The columns of `features.items`, one row per run and item that is in the catalogue before `as_of` or that a user met, beside
+what the catalogue says of it; `features.current_items` shows those of the current release. They are sums over the same tiles
+as the features of users: guests, who have no tiles, do not count, nor do staff and suspects. Windows are
+{", ".join(map(str, item_features.WINDOWS))} days. What few users show is drawn towards what is usual in the shop, or told with what it is at
+least. What sells, and what is to be had:
+
+```sql
+SELECT item_id, title, buyers_30d, purchases_trend, view_to_buy_90d, return_rate, last_price, stock FROM features.current_items WHERE in_catalogue ORDER BY popularity DESC, item_id LIMIT 20
+```
+
+The SQL is over one of these relations:
+
+"""  # noqa: E501
+
+_TASTES = """## What a user likes
+
+`features.user_categories` has one row per run, user and category or brand, the strongest ten of each (`features.affinity.most`);
+`features.current_user_categories` shows those of the current release. A category is the first part of its path
+(`features.affinity.category_levels`).
+
+- `affinity`: how many lines the user bought of it over how many the mix of all users would make expected, both with
+  `features.affinity.prior_lines` (5) more, so that one purchase is no passion: (lines + 5) / (the user's lines x its share in the
+  shop + 5). It is a gamma-Poisson estimate (DuMouchel 1999). 1 is as others do; of who has bought nothing it is 1.
+- `percentile`: where that stands among all users who met the category. `rank`: where it stands among the user's.
+- `due_on`: where it was bought on four days or more, at even intervals (`interval_variation` of 0.3 at most, which chance alone reaches
+  one time in ten), when the next purchase is due.
+
+Who is due this week, and for what:
+
+```sql
+SELECT user_id, name, due_on, interval_days, lines FROM features.current_user_categories WHERE facet = 'category' AND due_on BETWEEN as_of AND date_add(as_of, 6) ORDER BY due_on, user_id, name
+```
+
+How varied a user buys is `category_entropy` and `brand_entropy` above.
+"""  # noqa: E501
+
+_DRIFT = """## Whether features have drifted
+
+Every run writes a row per feature to `ops.feature_drift`: the share of nulls, the mean, a histogram, and the population stability index
+(PSI) beside the newest released run that is older by the longest horizon of propensity, as the newest examples that models learn from are.
+`state` is `watch` above 0.1 and `drift` above 0.25, or where the share of nulls has moved by more than 0.2; what chance could do among so few
+users is `stable`. A run warns where an input of segments or propensities has drifted. In a shop that is younger than its windows, sums over
+them grow for everybody: that is drift too.
+
+```sql
+SELECT feature, state, psi, psi_by_chance, mean, null_share, reference_null_share, reference_run_id FROM ops.feature_drift WHERE run_id = (SELECT max_by(run_id, seq) FROM ops.releases WHERE kind <> 'archive') AND state <> 'stable' ORDER BY psi DESC, feature
+```
+
+How one feature has moved over the runs:
+
+```sql
+SELECT as_of, run_id, users, mean, null_share, psi, state FROM ops.feature_drift WHERE feature = 'net_spend' ORDER BY as_of, run_id
+```
+"""  # noqa: E501
+
 
 def page() -> str:
     """The page as Markdown."""
-    relations = "\n".join(f"- `{name}`: {doc}" for name, doc in RELATIONS.items())
-    parts = [_INTRO + relations + "\n"]
+    parts = [_INTRO + _listed(RELATIONS)]
     for group, features in GROUPS.items():
-        parts.append("\n".join(_table(group, features)))
-    parts.append(_OWN)
+        parts.append("\n".join(_table(group, features, sources)))
+    parts += [_OWN, _TASTES, _OF_ITEMS + _listed(item_features.RELATIONS)]
+    for group, features in item_features.GROUPS.items():
+        parts.append("\n".join(_table(group, features, item_sources, level=3)))
+    parts.append(_DRIFT)
     return "\n".join(parts)
 
 
-def _table(group: str, features: list[Feature]) -> Iterator[str]:
-    yield f"## {group}\n"
+def _listed(relations: Mapping[Relation, str]) -> str:
+    return "\n".join(f"- `{name}`: {doc}" for name, doc in relations.items()) + "\n"
+
+
+def _table(
+    group: str, features: list[Feature], sources_of: Callable[[str], list[str]], level: int = 2
+) -> Iterator[str]:
+    yield f"{'#' * level} {group}\n"
     yield "| feature | meaning | unit | null | from | SQL |"
     yield "|---|---|---|---|---|---|"
     for _, same in groupby(features, _shape):
-        yield _row([*same])
+        yield _row([*same], sources_of)
     yield ""
 
 
@@ -88,14 +158,14 @@ def _shape(feature: Feature) -> tuple[str, ...]:
     return (feature.name.removesuffix(f"_{feature.window}d"), feature.over, feature.sql, "windows")
 
 
-def _row(features: list[Feature]) -> str:
+def _row(features: list[Feature], sources_of: Callable[[str], list[str]]) -> str:
     first = features[0]
     name = first.name
     if first.window is not None:
         name = f"{name.removesuffix(f'_{first.window}d')}_{{{','.join(str(f.window) for f in features)}}}d"
     sql = f"`{first.over}`: `{first.sql}`" if first.sql else "see its meaning"
     meaning = first.doc or "a step on the way to others, no column"
-    cells = (name, meaning, first.unit, first.null, ", ".join(sources(first.name)), sql)
+    cells = (name, meaning, first.unit, first.null, ", ".join(sources_of(first.name)), sql)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
@@ -113,6 +183,21 @@ def sources(name: str) -> list[str]:
             kinds = {text.removeprefix("any ") for text in each.texts}
             found |= {f"silver.items.{kind}" for kind in kinds & {"category", "brand"}}
     return sorted(found)
+
+
+def item_sources(name: str) -> list[str]:
+    """The columns of features.user_item_days that a feature of an item is made of, by way of other features too."""
+    found, waiting = set[str](), {*item_features.OF_ITEMS.needed_for([name])}
+    columns = {*USER_ITEM_DAYS.names}
+    while waiting:
+        each = item_features.OF_ITEMS[waiting.pop()]
+        if each.over == "items":  # sums of features of all items
+            waiting |= each.identifiers & {*item_features.OF_ITEMS} - {each.name}
+        if each.over == "item_days":
+            found |= columns & each.identifiers
+        if each.over == "item_users":
+            found |= {column for part in each.identifiers for column in _OF_ITEM_USERS.get(part, ())}
+    return sorted(f"{_TILE}.{column}" for column in found)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The views ``gold.current_*``: each is one filter of its table on the current release.
+"""The views ``gold.current_*`` and the like: each is one filter of its table on the current release.
 
 In a catalog, publish creates them, and again where their table has gained a column. Where the lake is a folder there
 is no catalog: ``shoal sql`` opens them in its own session, and :func:`statements` prints them for other readers.
@@ -8,10 +8,23 @@ import json
 
 from shoal.errors import ConfigError
 from shoal.lake import Lake
-from shoal.tables import BATCHES, DAYS, FEATURES, GOLD, METRICS, QUALITY, RELEASES, RUNS, SILVER, Table
+from shoal.tables import (
+    BATCHES,
+    CURRENT,
+    DAYS,
+    FEATURE_DRIFT,
+    FEATURES,
+    GOLD,
+    METRICS,
+    QUALITY,
+    RELEASES,
+    RUNS,
+    SILVER,
+    Table,
+)
 
 _LAYERS = ("silver", "features", "gold", "ops")
-_SHOWN = (*SILVER, *FEATURES, *GOLD, BATCHES, RUNS, QUALITY, DAYS, METRICS, RELEASES)
+_SHOWN = (*SILVER, *FEATURES, *GOLD, BATCHES, RUNS, QUALITY, DAYS, FEATURE_DRIFT, METRICS, RELEASES)
 _SQL = {  # how a dialect names a table by its path; {layer}, {name} and {path} are filled in
     "spark": "CREATE OR REPLACE VIEW {layer}.{name} AS SELECT * FROM delta.`{path}`",
     "databricks": "CREATE OR REPLACE VIEW {layer}.{name} AS SELECT * FROM delta.`{path}`",
@@ -55,10 +68,10 @@ def publish_views(lake: Lake) -> None:
     """
     if not lake.is_in_catalog:
         return
-    for table in (RELEASES, *GOLD):
+    for table in (RELEASES, *CURRENT):
         lake.create(table)
     current = _current_run(lake.name_of(RELEASES))
-    for table in GOLD:
+    for table in CURRENT:
         view = _view_name(lake, table)
         if lake.spark.catalog.tableExists(view) and lake.spark.table(view).columns == lake.columns_of(table):
             continue
@@ -80,9 +93,9 @@ def _current_views(there: list[Table]) -> list[str]:
     if RELEASES not in there:
         return []
     return [
-        f"CREATE OR REPLACE VIEW gold.current_{_short(table)} AS "
+        f"CREATE OR REPLACE VIEW {table.layer}.current_{_short(table)} AS "
         f"SELECT * FROM {table.name} WHERE run_id = ({_current_run(RELEASES.name)})"
-        for table in GOLD
+        for table in CURRENT
         if table in there
     ]
 
@@ -105,7 +118,11 @@ def _polars(lake: Lake, there: list[Table]) -> str:
         lines += [
             "shown = ops_releases.filter(pl.col('kind') != 'archive').sort('seq').select(pl.col('run_id').last())",
             "run_id = shown.collect().item()",
-            *(f"current_{_short(t)} = gold_{_short(t)}.filter(pl.col('run_id') == run_id)" for t in GOLD if t in there),
+            *(
+                f"current_{_short(t)} = {t.name.replace('.', '_')}.filter(pl.col('run_id') == run_id)"
+                for t in CURRENT
+                if t in there
+            ),
         ]
     return "\n".join(lines)
 

@@ -9,9 +9,10 @@ import pytest
 
 from shoal import tables
 from shoal.dictionary import dictionary
-from shoal.feature_pages import page, sources
+from shoal.feature_pages import item_sources, page, sources
 from shoal.sources import FEEDS
 from shoal.stages import STAGES
+from shoal.tables.item_features import OF_ITEMS
 from shoal.tables.user_features import FEATURES
 
 ROOT = Path(__file__).parents[2]
@@ -111,6 +112,9 @@ def test_every_feature_is_made_of_columns_that_there_are():
     for name, feature in FEATURES.items():
         assert feature.is_shown <= bool(sources(name)), name
         assert {*sources(name)} <= columns, name
+    for name, feature in OF_ITEMS.items():
+        assert feature.is_shown <= bool(item_sources(name)), name
+        assert {*item_sources(name)} <= columns, name
 
 
 def test_the_project_names_no_machine_path_and_no_registry():

@@ -16,7 +16,12 @@ from shoal.tables.user_features import FEATURES
 from shoal.transforms.catalogue import catalogue_at
 
 # What there is is asked of the declarations, what it is of nothing but the events.
-SHOWN = [feature.name for feature in FEATURES.values() if feature.is_shown and feature.over != "limits"]
+_GIVEN = {"limits"}  # relations that are learned and not told by events: they have tests of their own
+SHOWN = [
+    feature.name
+    for feature in FEATURES.values()
+    if feature.is_shown and not {each.over for each in FEATURES.needed_for([feature.name]).values()} & _GIVEN
+]
 WINDOWS = (1, 7, 30, 90, 365)
 SINCE = {"": "true", **{f"_{days}d": f"day >= as_of - {days}" for days in WINDOWS}}
 CIRCLES = {"typical_weekday": 7.0, "typical_hour": 24.0, "order_season_day": 366.0}

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any
 
 from shoal import releases
-from shoal.tables import EVENTS, GOLD, ITEMS, ORDERS, REJECTED_EVENTS, USERS, Table
+from shoal.tables import CURRENT, EVENTS, ITEMS, ORDERS, REJECTED_EVENTS, USERS, Table
 
 NOT_COMPARED = {
     "run_id",
@@ -19,9 +19,9 @@ NOT_COMPARED = {
 
 
 def published(shelf: Any, run_id: str | None = None) -> dict[str, list[tuple[Any, ...]]]:
-    """The rows of each gold table in a run, by default the current one; floats to six digits."""
+    """The rows of each table that has a current view in a run, by default the current one; floats to six digits."""
     shown = run_id or releases.current(releases.history(shelf.lake))["run_id"]
-    return {table.name: rows(shelf, table, f"run_id = '{shown}'") for table in GOLD}
+    return {table.name: rows(shelf, table, f"run_id = '{shown}'") for table in CURRENT}
 
 
 def silver(shelf: Any) -> dict[str, list[tuple[Any, ...]]]:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+import item_oracle
 import polars as pl
 import pytest
 from deltalake import DeltaTable
@@ -15,16 +16,21 @@ from pyspark.sql import Row
 
 from shoal.tables import (
     BATCHES,
+    CURRENT,
     EVENTS,
+    FEATURE_DRIFT,
     GOLD,
     GOLD_USERS,
+    ITEM_FEATURES,
     ITEMS,
+    LIMITS,
     ORDERS,
     RECOMMENDATIONS,
     REJECTED_EVENTS,
     RELEASES,
     RETURN_LINKS,
     RUNS,
+    USER_CATEGORIES,
     USER_FEATURES,
     USER_ITEM_DAYS,
 )
@@ -136,6 +142,35 @@ def test_every_feature_is_what_another_engine_finds_in_the_events(retail):
     assert of_a_lake(retail, AS_OF, "Europe/London") == []
     buyers = retail.read(USER_FEATURES, "is_buyer")
     assert one(buyers, "count(*)", "sum(frequency)", "sum(spend)") == (4_338, 18_532, Decimal("8911407.904000"))
+
+
+def test_every_item_is_what_another_engine_finds_in_the_events(retail):
+    """Its feed tells of no categories and brands, so nobody likes one more than others do."""
+    assert item_oracle.of_a_lake(retail, AS_OF, levels=1, prior=5.0, most=10) == ([], [])
+    assert retail.read(USER_CATEGORIES).isEmpty()
+    sold = retail.read(ITEM_FEATURES, "buyers > 0")
+    assert one(sold, "sum(purchases)") == one(retail.read(USER_FEATURES), "sum(purchases)")
+
+
+def test_scores_have_the_edges_of_the_first_of_december(retail, lines):
+    """Fifths of the customers of before that day, by days since the last invoice and by the number of invoices."""
+    oracle = lines("""
+        WITH buyers AS (
+            SELECT CustomerID, DATE '2011-12-01' - max(InvoiceDate)::DATE AS recency_days,
+                   count(DISTINCT InvoiceNo) AS frequency
+            FROM lines
+            WHERE plain AND UnitPrice > 0 AND CustomerID IS NOT NULL AND InvoiceDate < DATE '2011-12-01' GROUP BY 1)
+        SELECT quantile_cont(recency_days::DOUBLE, [0.2, 0.4, 0.6, 0.8]), quantile_cont(frequency::DOUBLE,
+               [0.2, 0.4, 0.6, 0.8]), count(*) FROM buyers""")
+    rows = {row.measure: row for row in retail.read(LIMITS, "scope = 'buyer'").collect()}
+
+    assert (rows["recency_days"].edges, rows["frequency"].edges, rows["frequency"].observed) == (
+        pytest.approx(oracle[0][0]), pytest.approx(oracle[0][1]), oracle[0][2],
+    )  # fmt: skip
+    scored = retail.read(GOLD_USERS, "frequency > 0")
+    assert scored.where("rfm IS NULL OR rfm NOT RLIKE '^[1-5]{3}$'").isEmpty()
+    wanted = f"1 + size(filter(array{tuple(oracle[0][1])}, edge -> frequency > edge))"
+    assert scored.where(f"frequency_score <> {wanted}").isEmpty()
 
 
 def test_purchases_beyond_the_usual_are_those_that_another_engine_finds(retail, lines):
@@ -264,7 +299,7 @@ def test_what_to_buy_again_is_what_was_bought_as_far_as_there_is_any(retail):
 
 
 def test_a_second_run_changes_nothing_but_the_book_of_runs(retail, run):
-    tables = [BATCHES, EVENTS, ORDERS, USER_FEATURES, *GOLD, RELEASES]
+    tables = [BATCHES, EVENTS, ORDERS, USER_FEATURES, FEATURE_DRIFT, *CURRENT, RELEASES]
     before = {table.name: retail.lake.version(table) for table in tables}
     runs = retail.read(RUNS).count()
 

@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from shoal.tables import GOLD_USERS, PROPENSITIES, SEGMENTS, USER_FEATURES, USERS
-from shoal.transforms.user_table import is_held_out, rfm_scores, user_table
+from shoal.transforms.user_table import is_held_out, user_table
 
 AS_OF, EARLIER, BEFORE = date(2024, 6, 1), date(2024, 5, 1), date(2024, 5, 31)
 SALT = "campaigns"
@@ -136,29 +136,10 @@ def test_the_hold_out_is_a_fair_draw_that_every_language_can_repeat(spark):
     assert abs((drawn.ours & drawn.other).sum() - n * both) < 4 * sqrt(n * both * (1 - both))
 
 
-def test_scores_are_fifths_of_the_buyers(frame):
-    # A hundred buyers and a value from 1 to 100 each: twenty to every score, the most recent the best.
-    rows = [
-        {"user_id": f"{n}", "is_buyer": True, "recency_days": n, "frequency": n, "net_spend": None}
-        for n in range(1, 101)
-    ]
-    prospects = [{"user_id": f"p{n}", "is_buyer": False, "frequency": 0} for n in range(50)]
-    users = frame(USER_FEATURES, *rows, *prospects)
-    scored = users.where("is_buyer").select("frequency", *(c.alias(name) for name, c in rfm_scores(users).items()))
+def test_scores_are_those_of_the_features(table):
+    scores = {"recency_score": 5, "frequency_score": 4, "monetary_score": 3, "rfm": "543"}
+    found = table([*features("ann", **scores), *features("window", frequency=0, is_buyer=False)])
 
-    found = {row.frequency: row for row in scored.collect()}
-    assert {n: row.frequency_score for n, row in found.items()} == {n: (n - 1) // 20 + 1 for n in range(1, 101)}
-    assert {n: row.recency_score for n, row in found.items()} == {n: 5 - (n - 1) // 20 for n in range(1, 101)}
-    assert {row.monetary_score for row in found.values()} == {None}  # no prices
-
-
-def test_equal_values_score_alike_and_prospects_not_at_all(table):
-    equal = features("ann", "ben", "cat", recency_days=3, frequency=2)
-    prospect = features("window", frequency=0, is_buyer=False)
-    found = table([*equal, *prospect])
-    columns = ("recency_score", "frequency_score", "monetary_score")
-    scores = {user: tuple(row[name] for name in columns) for user, row in found.items()}
-
-    assert scores["window"] == (None, None, None)
-    assert len({scores[user] for user in ("ann", "ben", "cat")}) == 1
-    assert scores["ann"][2] is None  # no prices
+    assert {user: tuple(row[name] for name in scores) for user, row in found.items()} == {
+        "ann": (5, 4, 3, "543"), "window": (None, None, None, None),
+    }  # fmt: skip

@@ -1,7 +1,7 @@
 """Every stage's settings: data, checked before Spark starts. Imports nothing but ``errors``."""
 
 from shoal.params.base import Params
-from shoal.params.features import FeatureParams, LimitParams, OwnFeatureParams
+from shoal.params.features import AffinityParams, FeatureParams, LimitParams, OwnFeatureParams
 from shoal.params.ingest import IngestParams, Input, KnownEvent, RuleParams, ValidateParams
 from shoal.params.propensity import PropensityParams
 from shoal.params.publish import PublishParams
@@ -10,7 +10,7 @@ from shoal.params.segments import SegmentParams
 from shoal.params.shop import ShopParams
 
 __all__ = [
-    "BoughtTogetherParams", "FeatureParams", "IngestParams", "Input", "KnownEvent", "LimitParams", "OwnFeatureParams",
-    "Params", "PropensityParams", "PublishParams", "RecommendParams", "RuleParams", "SegmentParams", "ShopParams",
-    "SimilarItemsParams", "StrengthParams", "ValidateParams",
+    "AffinityParams", "BoughtTogetherParams", "FeatureParams", "IngestParams", "Input", "KnownEvent", "LimitParams",
+    "OwnFeatureParams", "Params", "PropensityParams", "PublishParams", "RecommendParams", "RuleParams", "SegmentParams",
+    "ShopParams", "SimilarItemsParams", "StrengthParams", "ValidateParams",
 ]  # fmt: skip

@@ -31,6 +31,14 @@ class LimitParams(Params):
     )
 
 
+class AffinityParams(Params):
+    """How it is told what a user likes more than others do."""
+
+    category_levels: int = Field(ge=1, le=16, description="parts of a category's path that make one category")
+    prior_lines: float = Field(gt=0, description="purchase lines as others have them that everybody has besides")
+    most: int = Field(ge=1, le=1000, description="categories, and brands, of a user that are kept, the strongest")
+
+
 class OwnFeatureParams(Params):
     """A feature of the shop's own. It is an item of a list, so what is left out has its default here."""
 
@@ -69,6 +77,7 @@ class FeatureParams(Params):
         description="what becomes of extreme purchases: they stay, count as much as the limit, or do not count"
     )
     limits: LimitParams
+    affinity: AffinityParams
     own: tuple[OwnFeatureParams, ...] = Field(strict=False, description="features of the shop's own")
 
     @field_validator("own")

@@ -11,7 +11,10 @@ from shoal.errors import SchemaError
 from shoal.tables.table import Column
 from shoal.tables.vocabulary import MONEY_SUM
 
-Relation = Literal["days", "orders", "facets", "contexts", "consents", "limits", "user"]
+Relation = Literal[
+    "days", "orders", "facets", "contexts", "consents", "limits", "user", "item_days", "item_users", "items", "item"
+]  # fmt: skip
+_OF_OTHERS = ("user", "item")  # their SQL is an expression of other features
 RELATIONS: dict[Relation, str] = {
     "days": "the user's rows of features.user_days",
     "orders": "the user's rows of features.user_days with an order",
@@ -20,7 +23,8 @@ RELATIONS: dict[Relation, str] = {
     "the sums of all users in shop; the facets any item, any category and any brand hold all of each as one",
     "contexts": "one row per channel, region and device of the user's events (facet, name), with its events and the "
     "time of the last (last_at)",
-    "consents": "what the user was last known to allow, from silver.user_changes; of merged accounts what none objects to",
+    "consents": "what the user was last known to allow, from silver.user_changes; of merged accounts what none objects "
+    "to",
     "limits": "the user's days and purchases beside features.limits",
     "user": "the user's other features",
 }
@@ -141,7 +145,9 @@ class Features(Mapping[str, Feature]):
     def parts(self, name: str) -> list[str]:
         """The features that the SQL of one names; none unless it is an expression of others."""
         feature = self[name]
-        return [part for part in self if part in feature.identifiers and part != name] if feature.over == "user" else []
+        if feature.over not in _OF_OTHERS:
+            return []
+        return [part for part in self if part in feature.identifiers and part != name]
 
     def depth(self, name: str, on_the_way: tuple[str, ...] = ()) -> int:
         """0 for aggregates, else one more than that of the deepest feature that it names."""
@@ -149,7 +155,7 @@ class Features(Mapping[str, Feature]):
             raise SchemaError("features.users", [f"{name}: needs itself, by way of {', '.join(on_the_way)}"])
         if name not in self._depths:
             below = [self.depth(part, (*on_the_way, name)) for part in self.parts(name)]
-            self._depths[name] = 1 + max(below, default=0) if self[name].over == "user" else 0
+            self._depths[name] = 1 + max(below, default=0) if self[name].over in _OF_OTHERS else 0
         return self._depths[name]
 
     def needed_for(self, names: Iterable[str]) -> "Features":

@@ -2,6 +2,7 @@
 
 from pyspark.sql.types import (
     ArrayType,
+    BooleanType,
     DateType,
     DoubleType,
     IntegerType,
@@ -14,9 +15,19 @@ from pyspark.sql.types import (
 )
 
 from shoal.tables.columns import AS_OF, RUN, USER
+from shoal.tables.item_features import OF_ITEMS
 from shoal.tables.table import Column, Table, text
 from shoal.tables.user_features import FEATURES
-from shoal.tables.vocabulary import ARROWS, ITEM_MEASURES, LIMIT_SCOPES, MONEY_SUM, USER_MEASURES
+from shoal.tables.vocabulary import (
+    ARROWS,
+    ITEM_MEASURES,
+    LIMIT_SCOPES,
+    MONEY,
+    MONEY_SUM,
+    SCORED,
+    TASTE_FACETS,
+    USER_MEASURES,
+)
 
 _EARLIER = "in days that were put together before this was counted"
 CONTEXTS = ArrayType(
@@ -191,9 +202,72 @@ USER_FEATURES = Table(
     writer="build_features",
 )
 
+USER_CATEGORIES = Table(
+    name="features.user_categories",
+    doc="One row per run, user and category or brand: the strongest that the user looked at, put into the cart or "
+    "bought; suspects have none.",
+    key=("run_id", "user_id", "facet", "name"),
+    partition_by=("run_id",),
+    columns=(
+        RUN,
+        AS_OF,
+        USER,
+        Column("facet", StringType(), "what name is of", required=True, allowed=TASTE_FACETS),
+        text("name", "brand; or category, the first features.affinity.category_levels parts of the path",
+             required=True),
+        Column("rank", IntegerType(), "among the user's of this facet: 1 has the highest affinity, of equals the most "
+               "lines, then the most looks", required=True, low=1),
+        Column("lines", LongType(), "purchase lines of goods of it", required=True, low=0),
+        Column("looks", LongType(), "views, clicks and carts of goods of it", required=True, low=0),
+        Column("share", DoubleType(), "its share of the user's purchase lines of goods of which the facet is known; "
+               "null without any", low=0, high=1),
+        Column("affinity", DoubleType(), "(lines + prior) / (the user's lines x its share of all users' lines + "
+               "prior), prior being features.affinity.prior_lines: 1 is as others do, 2 is twice as much",
+               required=True, low=0),
+        Column("percentile", DoubleType(), "share of the users who met it whose affinity is lower, and half of those "
+               "alike to three digits", required=True, low=0, high=1),
+        Column("last_met", DateType(), "last day on which the user looked at it, put it into the cart or bought it",
+               required=True),
+        Column("days_bought", LongType(), "days on which it was bought", required=True, low=0),
+        Column("first_bought", DateType(), "the first of them; null if never"),
+        Column("last_bought", DateType(), "the last of them; null if never"),
+        Column("interval_days", DoubleType(), "median days from one of them to the next; null before the third", low=0),
+        Column("interval_variation", DoubleType(), "spread of the days from one to the next over their mean: 0 is a "
+               "clock, about 1 is chance; null before the third", low=0),
+        Column("due_on", DateType(), "when it is due again, interval_days after last_bought, which may be past; null "
+               "unless it was bought on four days or more, with an interval_variation of 0.3 at most"),
+    ),
+    writer="build_features",
+)  # fmt: skip
+
+ITEM_FEATURES = Table(
+    name="features.items",
+    doc="One row per run and item that is in the catalogue before as_of or that a user met; of what users did, without "
+    "guests, staff and suspects.",
+    key=("run_id", "item_id"),
+    partition_by=("run_id",),
+    columns=(
+        RUN,
+        AS_OF,
+        text("item_id", "the shop's own id of the article", required=True),
+        Column("in_catalogue", BooleanType(), "silver.items has it before as_of", required=True),
+        text("item_group_id", "article that it is a variant of; itself without variants; null unless in the catalogue"),
+        text("title", "its title; null if never said"),
+        text("category", "its category path; null if never said"),
+        text("brand", "its brand; null if never said"),
+        Column("price", MONEY, "per piece, in the shop's currency: the feed's, else that last paid; null if unknown",
+               low=0),
+        Column("stock", IntegerType(), "pieces in stock; null if no feed says"),
+        Column("recommendable", BooleanType(), "whether it may be recommended; null unless in the catalogue"),
+        *(feature.column for feature in OF_ITEMS.values() if feature.is_shown),
+    ),
+    writer="build_features",
+)  # fmt: skip
+
 LIMITS = Table(
     name="features.limits",
-    doc="One row per run, measure and whose values it is of: the limit beyond which a value is no usual one.",
+    doc="One row per run, measure and whose values it is of: the limit beyond which a value is no usual one, or of "
+    "buyers the edges of their scores.",
     key=("run_id", "scope", "measure", "item_id"),
     partition_by=("run_id",),
     columns=(
@@ -203,7 +277,8 @@ LIMITS = Table(
             "scope",
             StringType(),
             "user: learned from all users, and holds for each; item: from what was bought of the item; shop: from what "
-            "was bought of all items, and holds for the pieces of those without a limit of their own",
+            "was bought of all items, and holds for the pieces of those without a limit of their own; buyer: edges of "
+            "scores, learned from the buyers of before as_of, here the first day of the run's month",
             required=True,
             allowed=LIMIT_SCOPES,
         ),
@@ -214,16 +289,19 @@ LIMITS = Table(
             "rate: most views, clicks, searches, favourites and carts of a day; breadth: most different goods of these "
             "on a day; hours: most hours of a day with such an act; pace: most such acts per second between the first "
             "and the last event of a day; regularity: mean over variance of such acts a day; "
-            "pieces: that a user bought of an item on a day; price: per piece, mean of that day, shop's currency",
+            "pieces: that a user bought of an item on a day; price: per piece, mean of that day, shop's currency; of "
+            "buyers the feature of features.users that is scored",
             required=True,
-            allowed=(*USER_MEASURES, *ITEM_MEASURES),
+            allowed=(*USER_MEASURES, *ITEM_MEASURES, *SCORED),
         ),
         Column("observed", LongType(), "values it was learned from", required=True, low=1),
-        Column("median", DoubleType(), "their median", required=True, low=0),
-        Column("mad", DoubleType(), "median distance of their natural logarithms from that of the median",
-               required=True, low=0),
+        Column("median", DoubleType(), "their median; null of buyers", low=0),
+        Column("mad", DoubleType(), "median distance of their natural logarithms from that of the median; null of "
+               "buyers", low=0),
         Column("lower", DoubleType(), "values below are beyond the limit; null where none is too low", low=0),
-        Column("upper", DoubleType(), "values above are beyond the limit", required=True, low=0),
+        Column("upper", DoubleType(), "values above are beyond the limit; null of buyers", low=0),
+        Column("edges", ArrayType(DoubleType()), "of buyers the fifths of their values, rounded to three digits, "
+               "ascending: 20, 40, 60 and 80 % of the buyers have at most as much; null otherwise"),
     ),
     writer="build_features",
 )  # fmt: skip

@@ -15,7 +15,7 @@ from pyspark.sql.types import (
 )
 
 from shoal.tables.table import Column, Rule, Table, text
-from shoal.tables.vocabulary import BATCH_STATES, OUTCOMES, RELEASE_KINDS
+from shoal.tables.vocabulary import BATCH_STATES, OUTCOMES, RELEASE_KINDS, SHIFT_STATES
 
 LAKE = Table(
     name="ops.lake",
@@ -227,6 +227,45 @@ METRICS = Table(
         text("note", "what to know when reading it", required=True),
     ),
 )
+
+FEATURE_DRIFT = Table(
+    name="ops.feature_drift",
+    doc="One row per run and feature of users: how it is distributed, and how far that is from a run before.",
+    key=("run_id", "feature"),
+    columns=(
+        text("run_id", "run whose features.users were counted", required=True),
+        Column("as_of", DateType(), "first shop-local day that the run did not see", required=True),
+        text("feature", "column of features.users; own.NAME for one of the shop's own", required=True),
+        Column("users", LongType(), "users of the run", required=True, low=0),
+        Column("nulls", LongType(), "of them, those without a value", required=True, low=0),
+        Column("null_share", DoubleType(), "their share; null of nobody", low=0, high=1),
+        Column("mean", DoubleType(), "mean of the values, to nine digits; of yes and no the share of yes, of days how "
+               "long before as_of, of lists their length; null of text, and without a value"),
+        Column(
+            "histogram",
+            ArrayType(StructType([
+                StructField("bin", IntegerType()),
+                StructField("low", DoubleType()),
+                StructField("users", LongType()),
+            ])),
+            "users by bin, without nulls. Bins are the same for ever, so that histograms add up: 0 holds zeros, four "
+            "to each doubling lie on either side, low is the bound nearest to 0. Text falls into bins 0 to 31 by crc32 "
+            "modulo 32, without low",
+            required=True,
+        ),
+        text("reference_run_id", "run it is compared with: the newest release that is older by the longest horizon of "
+             "propensity, as what models learn from is, else the first; null without one that has the feature"),
+        Column("reference_null_share", DoubleType(), "share of nulls there", low=0, high=1),
+        Column("psi", DoubleType(), "population stability index beside the reference, over some ten groups of bins and "
+               "nulls: the sum of (share now - share then) x ln(share now / share then); null without a reference",
+               low=0),
+        Column("psi_by_chance", DoubleType(), "what chance passes once in thirty thousand such comparisons, by the "
+               "number of users", low=0),
+        Column("state", StringType(), "stable; watch: psi above 0.1; drift: psi above 0.25, or the share of nulls "
+               "moved by more than 0.2. What chance could do is stable; null without a reference",
+               allowed=SHIFT_STATES),
+    ),
+)  # fmt: skip
 
 MODELS = Table(
     name="ops.models",

@@ -20,7 +20,10 @@ ACCOUNT_KINDS = ("consumer", "business", "staff", "test")
 # What is measured of a user's days, and of what was bought of an item: where robots and slips of the pen stand out.
 USER_MEASURES = ("rate", "breadth", "hours", "pace", "regularity")
 ITEM_MEASURES = ("pieces", "price")
-LIMIT_SCOPES = ("user", "item", "shop")  # whose values a limit was learned from
+SCORED = ("recency_days", "frequency", "net_spend")  # features of buyers that are scored 1 to 5
+LIMIT_SCOPES = ("user", "item", "shop", "buyer")  # whose values a limit was learned from
+TASTE_FACETS = ("category", "brand")  # what a user likes more than others do
+SHIFT_STATES = ("stable", "watch", "drift")
 BATCH_STATES = ("planned", "ingested", "validated", "refused")
 RELEASE_KINDS = ("release", "archive", "rollback")
 OUTCOMES = ("done", "nothing new", "failed")

@@ -8,8 +8,8 @@ Values are rounded to three significant digits and counted first, so that the ex
 different values; neither order nor partitioning can change them.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import reduce
 from typing import Literal
@@ -37,6 +37,7 @@ class Limits:
     of_items: DataFrame  # rows of features.limits whose scope is item
     params: LimitParams
     treatment: Treatment
+    of_buyers: Mapping[str, Sequence[float]] = field(default_factory=dict)  # edges of scores by the feature scored
 
 
 def recent(tiles: DataFrame, as_of: date, params: LimitParams) -> DataFrame:
@@ -141,6 +142,7 @@ def limits(found: DataFrame, *, as_of: date, run_id: str, params: LimitParams) -
                 "run_id": F.lit(run_id),
                 "as_of": F.lit(as_of),
                 "median": F.round(F.exp("centre"), 9),
+                "edges": F.lit(None).cast("array<double>"),
             }
         )
     )

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from shoal.tables import USER_FEATURES
 from shoal.tables.feature import Feature, Features
 from shoal.tables.user_features import FEATURES
+from shoal.tables.vocabulary import SCORED
 from shoal.transforms import outliers, suspects
 from shoal.transforms.accounts import consents_at, counted
 from shoal.transforms.facets import contexts, facets
@@ -52,7 +53,8 @@ def user_features(
         user_changes: rows of ``silver.user_changes``; None in a shop without a user feed.
         accounts: of ``identities.accounts_at`` for this day, under whose ``user_id`` the tiles are; None where no
             account was merged.
-        limits: beyond which users are suspect and purchases extreme; None: nobody is, and nothing.
+        limits: beyond which users are suspect and purchases extreme, and the edges of scores; None: nobody is, and
+            nothing, and nobody has a score.
         only: names of the features that are wanted; what others need is not computed.
         own: features of the shop's own; all of them are wanted.
 
@@ -80,6 +82,7 @@ def user_features(
     for told in (*_others(needed, seen, seen_items, items, user_changes, accounts, as_of), *judgements):
         everyone = everyone.join(told, on="user_id", how="left")
     marks = {"run_id": F.lit(run_id), "as_of": F.lit(as_of), **_marks(limits, _EXTREME in needed)}
+    marks |= _edges(limits, needed)
     features = _derived(_gathered(everyone, needed, marks), needed, own, as_of)
     if only is None:
         return USER_FEATURES.select(features)
@@ -123,6 +126,17 @@ def _marks(limits: Limits | None, counts_extremes: bool) -> dict[str, Column]:
     if limits is None:
         return {"is_suspect": F.lit(False), "suspect_reasons": F.array().cast("array<string>"), **none}
     return {**suspects.marks(limits.of_users, limits.params), **none}
+
+
+def _edges(limits: Limits | None, needed: Features) -> dict[str, Column]:
+    """Of each score the edges that a value passes; null where there are none."""
+    steps = dict(zip(("_recency_edges", "_frequency_edges", "_monetary_edges"), SCORED, strict=True))
+    held = {} if limits is None else limits.of_buyers
+    return {
+        step: (F.lit([*held[name]]) if name in held else F.lit(None)).cast("array<double>")
+        for step, name in steps.items()
+        if step in needed
+    }
 
 
 def _gathered(rows: DataFrame, needed: Features, marks: Mapping[str, Column]) -> DataFrame:

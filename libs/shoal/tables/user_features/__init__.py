@@ -7,6 +7,7 @@ from shoal.tables.user_features.marks import MARKS
 from shoal.tables.user_features.money import PAID
 from shoal.tables.user_features.orders import BASKETS, GAPS, STEPS
 from shoal.tables.user_features.rhythm import RHYTHM
+from shoal.tables.user_features.scores import SCORES
 from shoal.tables.user_features.tastes import TASTES
 
 GROUPS: dict[str, list[Feature]] = {
@@ -15,6 +16,7 @@ GROUPS: dict[str, list[Feature]] = {
     "Money": PAID,
     "Orders and baskets": [*STEPS, *BASKETS],
     "Gaps between orders": GAPS,
+    "Scores": SCORES,
     "Rates": RATES,
     "Trends": TRENDS,
     "Tastes": TASTES,

@@ -1,0 +1,86 @@
+"""features.user_item_days, silver.items -> features.items: what became of each item before a day.
+
+Each feature is what its declaration in ``tables/item_features`` says.
+"""
+
+from datetime import date, timedelta
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from shoal.tables import ITEM_FEATURES
+from shoal.tables.feature import Feature
+from shoal.tables.item_features import OF_ITEMS
+
+_AGGREGATED = [feature for feature in OF_ITEMS.values() if feature.over in ("item_days", "item_users")]
+
+
+def item_sums(item_days: DataFrame, items: DataFrame, *, as_of: date) -> DataFrame:
+    """What adds up over the tiles of each item; :func:`item_features` reads it twice: keep it meanwhile.
+
+    Acts are summed where the tiles lie, and only sums per item travel; for different users the last days of each user
+    and item do, from which they are counted exactly over any window.
+
+    Args:
+        item_days: rows of ``features.user_item_days`` of those who count.
+        items: the catalogue at the cut, one row of ``silver.items`` per item.
+        as_of: first shop-local day that must *not* be seen.
+
+    Returns:
+        One row per item that is in the catalogue or was met, with what the catalogue says, and every declared feature
+        that is an aggregate.
+    """
+    seen = item_days.where(F.col("event_date") < F.lit(as_of))
+    sums = seen.groupBy("item_id").agg(*_aggregates("item_days", as_of))
+    pairs = seen.groupBy("item_id", "user_id").agg(
+        _last("views > 0").alias("last_viewed"),
+        _last("carts > 0").alias("last_carted"),
+        _last("purchases > 0").alias("last_bought"),
+        _last("views + carts + purchases > 0").alias("last_met"),
+        F.count_if(F.expr("purchases > 0")).alias("days_bought"),
+    )
+    people = pairs.groupBy("item_id").agg(*_aggregates("item_users", as_of))
+    met = sums.join(people, on="item_id", how="inner")
+    said = items.select(
+        "item_id", "item_group_id", "title", "category", "brand", "price", "stock", "recommendable",
+        F.lit(True).alias("in_catalogue"),
+    )  # fmt: skip
+    found = said.join(met, on="item_id", how="full_outer")
+    filled = {f.name: F.coalesce(f.name, F.lit(f.otherwise)) for f in _AGGREGATED if f.otherwise is not None}
+    return found.withColumns({**filled, "in_catalogue": F.coalesce("in_catalogue", F.lit(False))})
+
+
+def item_features(found: DataFrame, *, as_of: date, run_id: str) -> DataFrame:
+    """Each item beside what is usual in the shop.
+
+    Args:
+        found: of :func:`item_sums`.
+
+    Returns:
+        Rows of ``features.items``, one per item.
+    """
+    usual = found.agg(*_aggregates("items", as_of))
+    features = found.crossJoin(F.broadcast(usual))
+    by_depth: dict[int, list[str]] = {}
+    for feature in OF_ITEMS.over("item"):
+        by_depth.setdefault(OF_ITEMS.depth(feature.name), []).append(_sql(feature, as_of))
+    for depth in sorted(by_depth):
+        features = features.selectExpr("*", *by_depth[depth])
+    return ITEM_FEATURES.select(features.withColumns({"run_id": F.lit(run_id), "as_of": F.lit(as_of)}))
+
+
+def _last(condition: str) -> Column:
+    return F.max(F.when(F.expr(condition), F.col("event_date")))
+
+
+def _aggregates(relation: str, as_of: date) -> list[Column]:
+    return [F.expr(_sql(feature, as_of)) for feature in OF_ITEMS.values() if feature.over == relation]
+
+
+def _sql(feature: Feature, as_of: date) -> str:
+    """Its SQL at a cut, under its name."""
+    sql = feature.sql.replace(":as_of", f"DATE '{as_of}'")
+    if feature.window is not None:
+        sql = sql.replace(":since", f"DATE '{as_of - timedelta(days=feature.window)}'")
+    typed = sql if feature.type is None else f"CAST({sql} AS {feature.type.simpleString()})"
+    return f"{typed} AS {feature.name}"
