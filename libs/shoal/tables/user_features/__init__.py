@@ -7,6 +7,7 @@ from shoal.tables.user_features.marks import MARKS
 from shoal.tables.user_features.money import PAID
 from shoal.tables.user_features.orders import BASKETS, GAPS, STEPS
 from shoal.tables.user_features.rhythm import RHYTHM
+from shoal.tables.user_features.sessions import BASKET, VISITS
 from shoal.tables.user_features.tastes import TASTES
 
 GROUPS: dict[str, list[Feature]] = {
@@ -17,6 +18,8 @@ GROUPS: dict[str, list[Feature]] = {
     "Gaps between orders": GAPS,
     "Rates": RATES,
     "Trends": TRENDS,
+    "Sessions": VISITS,
+    "Open basket": BASKET,
     "Tastes": TASTES,
     "Rhythm": RHYTHM,
     "Channel, region, device": CONTEXTS,
