@@ -10,7 +10,7 @@ _UPGRADED = "upgraded"
 
 
 def known(lake: Lake) -> dict[str, str]:
-    """Value by name of each settled fact: schema_version, time_zone, currency, tile_buckets."""
+    """Value by name of each settled fact: schema_version, time_zone, currency, tile_buckets, session_gap_minutes."""
     return {row["name"]: row["value"] for row in lake.read(LAKE).collect()}
 
 

@@ -22,6 +22,7 @@ relations; `:as_of` is that day, `:since` the first day of the window:
 _SOURCES = {
     "days": ("features.user_days", {*USER_DAYS.names}),
     "orders": ("features.user_days", {*USER_DAYS.names}),
+    "sessions": ("features.user_days", {"event_date", "sessions"}),
     "contexts": ("features.user_days", {"contexts"}),
     "consents": ("silver.user_changes", {"consents"}),
 }
@@ -36,6 +37,8 @@ _OF_ITEM_USERS = {
     "last_bought": ("purchases", "event_date"), "last_met": ("purchases", "views", "carts", "event_date"),
     "days_bought": ("purchases",),
 }  # fmt: skip
+# And those of ``basket``, whose rows stand for what is in it.
+_IN_BASKET = {"event_date", "last_cart_at", "left_cart_at", "purchases"}
 _TILE = USER_ITEM_DAYS.name
 
 
@@ -178,6 +181,9 @@ def sources(name: str) -> list[str]:
             table, columns = _SOURCES[each.over]
             used = columns & each.identifiers if each.over in ("days", "orders") else columns
             found |= {f"{table}.{column}" for column in used}
+        if each.over == "basket":
+            found |= {f"{_TILE}.{column}" for column in _IN_BASKET}
+            found |= {"silver.items.price"} if "price" in each.identifiers else set()
         if each.over == "facets":
             found |= {f"{_TILE}.{column}" for name in each.identifiers for column in _OF_FACETS.get(name, ())}
             kinds = {text.removeprefix("any ") for text in each.texts}

@@ -24,23 +24,27 @@ from shoal.tables import (
 from shoal.transforms import tiles
 
 _THROUGH = "through_sequence"
+# Settings that hold for all tiles of a lake, as those are read together; and since when.
+_LASTING = {
+    "tile_buckets": "from the settings when the lake was made",
+    "session_gap_minutes": "from the settings when sessions were first counted",
+}
 
 
 def refresh(lake: Lake, config: Config, run: Run, entered: list[Batch], pins: Mapping[str, int]) -> dict[str, int]:
     """Rebuild the days that batches have touched since the tiles were built; returns the tiles' versions."""
-    wanted = config.features.tile_buckets
-    held = facts.settle(lake, {"tile_buckets": (str(wanted), "from the settings when the lake was made")})
-    buckets, zone = int(held["tile_buckets"]), held["time_zone"]
-    if buckets != wanted:
-        run.warn(f"features.tile_buckets={wanted} has no effect: the lake was made with {buckets}")
+    held = _settled(lake, config, run)
+    buckets, zone, gap = int(held["tile_buckets"]), held["time_zone"], int(held["session_gap_minutes"])
     events, orders = lake.read(EVENTS, pins[EVENTS.name]), lake.read(ORDERS, pins[ORDERS.name])
     build: dict[Table, Callable[[DataFrame, DataFrame], DataFrame]] = {
-        USER_DAYS: lambda on_days, begun: tiles.user_days(on_days, begun, buckets=buckets, zone=zone),
+        USER_DAYS: lambda on_days, begun: tiles.user_days(on_days, begun, buckets=buckets, zone=zone, gap_minutes=gap),
         USER_ITEM_DAYS: lambda on_days, _: tiles.user_item_days(on_days, buckets=buckets),
     }
     if _visitors_matter(lake, events, pins):
         build |= {
-            VISITOR_DAYS: lambda on_days, begun: tiles.visitor_days(on_days, begun, buckets=buckets, zone=zone),
+            VISITOR_DAYS: lambda on_days, begun: tiles.visitor_days(
+                on_days, begun, buckets=buckets, zone=zone, gap_minutes=gap
+            ),
             VISITOR_ITEM_DAYS: lambda on_days, _: tiles.visitor_item_days(on_days, buckets=buckets),
         }
     through = max(batch.row["sequence"] for batch in entered)
@@ -58,6 +62,16 @@ def refresh(lake: Lake, config: Config, run: Run, entered: list[Batch], pins: Ma
         # Who waited for another run that knows more batches must not write over its tiles.
         lake.replace(table, rows, where=where, once="tiles", number=through, stamp={_THROUGH: str(through)})
     return {table.name: _version_through(lake, table, through) for table in build}
+
+
+def _settled(lake: Lake, config: Config, run: Run) -> dict[str, str]:
+    """What the lake has settled, with what tiles are built by; other settings than these have no effect."""
+    wanted = {name: str(getattr(config.features, name)) for name in _LASTING}
+    held = facts.settle(lake, {name: (value, _LASTING[name]) for name, value in wanted.items()})
+    for name, value in wanted.items():
+        if held[name] != value:
+            run.warn(f"features.{name}={value} has no effect: the lake was made with {held[name]}")
+    return held
 
 
 def _visitors_matter(lake: Lake, events: DataFrame, pins: Mapping[str, int]) -> bool:

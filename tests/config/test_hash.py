@@ -17,6 +17,7 @@ ROW_CHANGING = [
     ("shop.currency", "EUR"),
     ("validate.max_rejected_share", "0.1"),
     ("features.tile_buckets", "8"),
+    ("features.session_gap_minutes", "45"),
     ("segments.default.k", "auto"),
     ("segments.more", "{}"),
     ("propensity.buys_30d", "null"),

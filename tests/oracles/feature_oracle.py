@@ -1,7 +1,7 @@
 """Every feature of a user by DuckDB, from the events themselves: no tile, no shared code, each from its definition.
 
 ``oracle(con, as_of, zone)`` reads the views ``events`` (rows of silver.events), ``items`` (one row per item: item_id,
-category, brand) and ``said`` (what users allowed: user_id, moment, day, name, given).
+category, brand, price) and ``said`` (what users allowed: user_id, moment, day, name, given).
 """
 
 from collections.abc import Iterable, Mapping
@@ -58,6 +58,26 @@ WHERE item_id IS NOT NULL AND goods;
 CREATE OR REPLACE TEMP VIEW timed AS
 SELECT user_id, date_diff('second', date_trunc('day', local), local) / 86400 AS turn FROM acts
 WHERE (looked OR bought OR event_type IN ('search', 'favourite')) AND local <> date_trunc('day', local);
+
+-- The sessions of a user are told from all acts at once: one begins after half an hour of silence.
+CREATE OR REPLACE TEMP VIEW begun AS
+SELECT *, coalesce(event_time - lag(event_time) OVER by_time >= INTERVAL 30 MINUTE, true) AS begins FROM acts
+WHERE (looked OR bought OR event_type IN ('search', 'favourite')) AND local <> date_trunc('day', local)
+WINDOW by_time AS (PARTITION BY user_id ORDER BY event_time);
+
+CREATE OR REPLACE TEMP VIEW visits AS
+SELECT user_id, any_value(as_of) AS as_of, min(day) AS day, min(event_time) AS began, count(*) AS acts,
+       date_diff('microsecond', min(event_time), max(event_time)) / 60e6 AS minutes, count_if(viewed) AS views,
+       count_if(event_type = 'cart') AS carts, count_if(bought AND goods) AS purchases
+FROM (SELECT *, count_if(begins) OVER (PARTITION BY user_id ORDER BY event_time) AS number FROM begun)
+GROUP BY user_id, number;
+
+CREATE OR REPLACE TEMP VIEW left_in_cart AS
+WITH carts AS (SELECT user_id, item_id, max(event_time) AS time, max(day) AS day, any_value(as_of) AS as_of
+               FROM goods_acts WHERE event_type = 'cart' GROUP BY ALL)
+SELECT c.*, i.price FROM carts c LEFT JOIN items i USING (item_id)
+WHERE NOT EXISTS (FROM goods_acts g WHERE g.user_id = c.user_id AND g.item_id = c.item_id AND g.event_time >= c.time
+                  AND event_type IN ('purchase', 'uncart'));
 
 CREATE OR REPLACE TEMP VIEW rated AS
 SELECT g.user_id, g.rating, avg(rating) OVER (PARTITION BY item_id) AS usual FROM goods_acts g
@@ -163,6 +183,44 @@ def _values() -> dict[str, str]:
     }
 
 
+def _visits() -> dict[str, str]:
+    """Of the sessions of a user."""
+    found = {
+        "recency_session_days": "any_value(as_of) - max(day)",
+        "session_interval_days":
+            "date_diff('microsecond', min(began), max(began)) / 86400e6 / nullif(count(*) - 1, 0)",
+        "session_minutes": "avg(minutes)",
+        "session_median_minutes": "median(minutes)",
+        "session_acts": "avg(acts)",
+        "session_views": "avg(views)",
+        "bounce_share": "avg((acts = 1 AND purchases = 0)::INT)",
+        "cart_session_share": "avg((carts > 0)::INT)",
+        "purchase_session_share": "avg((purchases > 0)::INT)",
+        "view_to_cart_share": "avg((carts > 0)::INT) FILTER (views > 0)",
+        "cart_to_purchase_share": "avg((purchases > 0)::INT) FILTER (carts > 0)",
+        "last_session_minutes": "arg_max(minutes, began)",
+        "last_session_acts": "arg_max(acts, began)",
+        "last_session_abandoned": "arg_max(carts > 0 AND purchases = 0, began)",
+    }  # fmt: skip
+    for suffix, inside in SINCE.items():
+        found |= {
+            f"sessions{suffix}": f"count_if({inside})",
+            f"abandoned_carts{suffix}": f"count_if({inside} AND carts > 0 AND purchases = 0)",
+        }
+        if suffix in ("", "_7d", "_30d", "_90d"):
+            found[f"minutes_spent{suffix}"] = f"coalesce(sum(minutes) FILTER ({inside}), 0)"
+    return found
+
+
+def _basket() -> dict[str, str]:
+    """Of what is left in the cart."""
+    return {
+        "open_basket_value": "sum(price)",
+        "recency_open_basket_days": "any_value(as_of) - max(day)",
+        **{f"open_basket_items{suffix}": f"count_if({inside})" for suffix, inside in SINCE.items()},
+    }
+
+
 def _goods() -> dict[str, str]:
     """Of what was done with goods."""
     found = {}
@@ -258,7 +316,11 @@ def _made_of_others() -> dict[str, str]:
     }
 
 
-_ZERO = {"frequency", *(f"orders_{days}d" for days in WINDOWS), *_goods()}  # of whom there is nothing
+_COUNTED = ("sessions", "abandoned_carts", "minutes_spent", "open_basket_items")
+_ZERO = {  # of whom there is nothing
+    "frequency", *(f"orders_{days}d" for days in WINDOWS), *_goods(),
+    *(name for name in (*_visits(), *_basket()) if name.startswith(_COUNTED)),
+}  # fmt: skip
 
 
 def oracle(con: duckdb.DuckDBPyConnection, as_of: date, zone: str) -> dict[str, dict[str, Any]]:
@@ -273,6 +335,8 @@ def oracle(con: duckdb.DuckDBPyConnection, as_of: date, zone: str) -> dict[str, 
         "order_days": _order_days(),
         "valued": _values(),
         "goods_acts": _goods(),
+        "visits": _visits(),
+        "left_in_cart": _basket(),
         "timed": _direction("typical_hour", "hour_concentration", "turn", 24),
         "rated": {"mean_rating": "avg(rating)", "rating_against_items": "avg(rating - usual)"},
         f"(SELECT * FROM said WHERE day < DATE '{as_of}')": {
@@ -311,7 +375,9 @@ def of_a_lake(shelf: Any, as_of: date, zone: str) -> list[str]:
     """Where the features of the only run in a lake are not what the events in it say; without a user feed."""
     con = duckdb.connect()
     con.register("events", shelf.read(EVENTS).toArrow())
-    con.register("items", catalogue_at(shelf.read(ITEMS), as_of).select("item_id", "category", "brand").toArrow())
+    con.register(
+        "items", catalogue_at(shelf.read(ITEMS), as_of).select("item_id", "category", "brand", "price").toArrow()
+    )
     con.register("features", shelf.read(USER_FEATURES).toArrow())
     con.execute("CREATE TABLE said (user_id TEXT, moment TIMESTAMP, day DATE, name TEXT, given BOOLEAN)")
     return differences(features_in(con, "features"), oracle(con, as_of, zone), SHOWN)

@@ -45,20 +45,26 @@ def change(said: tuple[str, datetime, dict[str, bool]]) -> Row:
 def events_of(zone: str, seed: int, many: int = 2500) -> list[Row]:
     """Events of 24 users and guests over 500 days, half of them in the last 60 days, and some after ``AS_OF``.
 
-    Many lie around midnight and around the hour that clocks change. The first users have few, the last never buy.
+    Many lie around midnight and around the hour that clocks change, some half an hour apart to the second. The first
+    users have few, the last never buy. Of five, three are of the same user as the one before, some minutes later.
     """
     rng = random.Random(seed)
     local = ZoneInfo(zone)
     noon = datetime(AS_OF.year, AS_OF.month, AS_OF.day, 12, tzinfo=local).astimezone(UTC)
     kinds = ["view"] * 6 + ["click", "cart", "cart", "search", "favourite", "uncart", "review", "campaign"]
+    before = (0, noon)
 
     def one(number: int) -> Row:
+        nonlocal before
         place = min(rng.randrange(24), rng.randrange(30))
+        days_ago = rng.choice([rng.randrange(-5, 60), rng.randrange(-5, 60), rng.randrange(500), 20, 13])
+        hour = rng.choice([rng.uniform(-12, 12), rng.choice([-11.9, -12, -11.5, -11, 11.99, 12])])
+        time = (noon - timedelta(days=days_ago) + timedelta(hours=hour)).replace(microsecond=0)
+        if rng.random() < 0.6:
+            place, time = before[0], before[1] + timedelta(seconds=rng.randrange(2400))
+        before = (place, time)
         user = None if rng.random() < 0.05 else USERS[place]
         kind = rng.choice(kinds if place >= 20 else [*kinds, *["purchase"] * 8, "return", "return"])
-        days_ago = rng.choice([rng.randrange(-5, 60), rng.randrange(-5, 60), rng.randrange(500), 20, 13])
-        hour = rng.choice([rng.uniform(-12, 12), rng.choice([-11.9, -12, -11, 11.99, 12])])
-        time = (noon - timedelta(days=days_ago) + timedelta(hours=hour)).replace(microsecond=0)
         row: Row = {
             "event_id": f"e{number}", "event_type": kind, "event_time": time, "user_id": user,
             "event_date": time.astimezone(local).date(), "is_deleted": rng.random() < 0.05,
@@ -88,7 +94,10 @@ def events_of(zone: str, seed: int, many: int = 2500) -> list[Row]:
         {**done, "event_id": f"last {kind}", "event_type": kind, "item_id": None if kind == "search" else "i01"}
         for kind in ("search", "favourite", "cart", "return", "review", "campaign")
     ]
-    return rows
+    return [*rows, {
+        **done, "event_id": "last purchase", "event_type": "purchase", "user_id": USERS[2], "item_id": "i02",
+        "order_id": "last", "quantity": 2, "unit_price": Decimal(3), "amount_base": Decimal(6),
+    }]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +105,7 @@ def catalogue(spark):
     """Thirty items of eight categories and nine brands, of some of which it is not known; the last two are in none."""
     return rows_of(spark, ITEMS, [
         {"item_id": f"i{n:02}", "item_group_id": f"i{n:02}", "recommendable": True, "valid_from": date(2020, 1, 1),
+         "price": Decimal(n) / 4 if n % 3 else None,
          "category": f"c/{n % 8}" if n % 5 else None, "brand": f"b{n % 9}" if n % 7 else None}
         for n in range(28)
     ])  # fmt: skip

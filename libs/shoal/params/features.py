@@ -44,7 +44,7 @@ class OwnFeatureParams(Params):
 
     name: str = Field(pattern="^[a-z][a-z0-9_]{0,62}$", description="its name in the column own of features.users")
     sql: str = Field(min_length=1, description="Spark SQL of a number: an aggregate, or over user an expression")
-    over: Literal["days", "orders", "facets", "contexts", "user"] = Field(
+    over: Literal["days", "orders", "sessions", "basket", "facets", "contexts", "user"] = Field(
         "days", description="whose rows it is over, as docs/features.md names them"
     )
     window: int | None = Field(None, ge=1, description="days before as_of from :since on; null: all before it")
@@ -72,6 +72,9 @@ class FeatureParams(Params):
     """
 
     tile_buckets: int = Field(ge=1, le=4096, description="hash buckets of users, fixed when the lake is made")
+    session_gap_minutes: int = Field(
+        ge=1, le=1440, description="silence that ends a session, fixed with the first tiles"
+    )
     max_users_per_visitor: int = Field(ge=1, description="a visitor that met more users is a device that many share")
     outliers: Literal["keep", "cap", "reject"] = Field(
         description="what becomes of extreme purchases: they stay, count as much as the limit, or do not count"

@@ -12,12 +12,21 @@ from shoal.tables.table import Column
 from shoal.tables.vocabulary import MONEY_SUM
 
 Relation = Literal[
-    "days", "orders", "facets", "contexts", "consents", "limits", "user", "item_days", "item_users", "items", "item"
+    "days", "orders", "sessions", "basket", "facets", "contexts", "consents", "limits", "user",
+    "item_days", "item_users", "items", "item",
 ]  # fmt: skip
 _OF_OTHERS = ("user", "item")  # their SQL is an expression of other features
 RELATIONS: dict[Relation, str] = {
     "days": "the user's rows of features.user_days",
     "orders": "the user's rows of features.user_days with an order",
+    "sessions": "one row per session of the user: views, clicks, searches, favourites, carts and purchase lines (acts; "
+    "views and clicks, carts, and purchases of goods among them) that nowhere lie features.session_gap_minutes or more "
+    "apart, whatever the device, feed and midnight between them, from first_at to last_at (seconds); event_date is the "
+    "day on which it began. What was done at midnight sharp is in none, as feeds say that which know the day only, and "
+    "days that were put together before sessions were counted have none",
+    "basket": "one row per item that the user put into the cart and has neither bought nor taken out since, with the "
+    "day (event_date) and time (last_cart_at) at which it was put there last, and its price by the catalogue; nothing "
+    "of days that were put together before these times were kept",
     "facets": "one row per item, category and brand that the user met (facet says which, name its own), with what the "
     "user did with it: lines bought, looks, last_bought, last_met, paid for priced_pieces, ratings, rating_sum, and "
     "the sums of all users in shop; the facets any item, any category and any brand hold all of each as one",

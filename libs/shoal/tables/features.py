@@ -42,6 +42,20 @@ CONTEXTS = ArrayType(
     )
 )
 
+SESSIONS = ArrayType(
+    StructType(
+        [
+            StructField("first_at", TimestampType()),
+            StructField("last_at", TimestampType()),
+            StructField("ends_at", TimestampType()),
+            StructField("acts", LongType()),
+            StructField("views", LongType()),
+            StructField("carts", LongType()),
+            StructField("purchases", LongType()),
+        ]
+    )
+)
+
 _VISITOR = text(
     "visitor_id", "id of a person that is no account: device, cookie, loyalty card", required=True, personal=True
 )
@@ -121,6 +135,14 @@ def _days(name: str, who: Column, doc: str) -> Table:
                 "channels, regions and devices that events name, each combination with its events and the time of "
                 f"the last, UTC; null where none does, and {_EARLIER}",
             ),
+            Column(
+                "sessions",
+                SESSIONS,
+                "what the day saw of each session, in the order of time: its first and last act (those of timed_acts), "
+                "the moment until which a further act would be one of it (ends_at, features.session_gap_minutes after "
+                "the last), all UTC, and how many acts, views and clicks, carts and purchase lines of goods; null "
+                f"{_EARLIER}",
+            ),
         ),
         writer="build_features",
     )
@@ -154,6 +176,12 @@ def _item_days(name: str, who: Column, doc: str) -> Table:
                 MONEY_SUM,
                 f"their ratings, stars; null without one, and {_EARLIER}",
                 low=0,
+            ),
+            Column("last_cart_at", TimestampType(), f"last time put into the cart, UTC; null if never, and {_EARLIER}"),
+            Column(
+                "left_cart_at",
+                TimestampType(),
+                f"last time bought or taken out of the cart, UTC; null if never, and {_EARLIER}",
             ),
         ),
         writer="build_features",

@@ -22,7 +22,7 @@ LAKE = Table(
     doc="One row per lasting fact about the lake, set once.",
     key=("name",),
     columns=(
-        text("name", "schema_version, time_zone, currency or tile_buckets", required=True),
+        text("name", "schema_version, time_zone, currency, tile_buckets or session_gap_minutes", required=True),
         text("value", "its value", required=True),
         text("reason", "where the value came from", required=True),
     ),

@@ -7,7 +7,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from shoal.tables import USER_DAYS, USER_ITEM_DAYS, VISITOR_DAYS, VISITOR_ITEM_DAYS
-from shoal.tables.features import CONTEXTS
+from shoal.tables.features import CONTEXTS, SESSIONS
 from shoal.tables.vocabulary import ARROWS, MONEY, MONEY_SUM
 
 Who = Literal["user_id", "visitor_id"]
@@ -15,28 +15,36 @@ Who = Literal["user_id", "visitor_id"]
 _IS_LOOK = "event_type IN ('view', 'click', 'search', 'favourite', 'cart')"
 _GOODS = "coalesce(line_kind, 'goods') = 'goods'"
 _CONTEXT = ("channel", "region", "device")
+_SUMMED = ("acts", "views", "carts", "purchases")  # of the parts of a session
+_GAP = 30  # minutes of silence, the web's usual
+_MINUTE = 60_000_000  # microseconds
 _UNIT = "DECIMAL(13, 12)"  # of a cosine or sine
 _IS_PRICED = "event_type = 'purchase' AND amount_base IS NOT NULL"
 OF_USERS = "user_id IS NOT NULL AND NOT is_deleted"
 OF_VISITORS = "user_id IS NULL AND visitor_id IS NOT NULL AND NOT is_deleted"
 
 
-def user_days(events: DataFrame, orders: DataFrame, *, buckets: int, zone: str = "UTC") -> DataFrame:
+def user_days(
+    events: DataFrame, orders: DataFrame, *, buckets: int, zone: str = "UTC", gap_minutes: int = _GAP
+) -> DataFrame:
     """Summarise each user's day.
 
     An order counts on the day of its first line, so that orders of several days add up to distinct orders.
 
     Args:
         zone: the shop's, by whose clocks hours are told.
+        gap_minutes: the silence that ends a session.
 
     Returns:
         Rows of ``features.user_days``.
     """
     begun = orders.where("user_id IS NOT NULL")
-    return USER_DAYS.select(_days(events.where(OF_USERS), begun, "user_id", buckets, zone))
+    return USER_DAYS.select(_days(events.where(OF_USERS), begun, "user_id", buckets, zone, gap_minutes))
 
 
-def visitor_days(events: DataFrame, orders: DataFrame, *, buckets: int, zone: str = "UTC") -> DataFrame:
+def visitor_days(
+    events: DataFrame, orders: DataFrame, *, buckets: int, zone: str = "UTC", gap_minutes: int = _GAP
+) -> DataFrame:
     """Summarise each visitor's day, of events without a user.
 
     A guest's order is of the first visitor among its lines of the day on which it began.
@@ -50,7 +58,7 @@ def visitor_days(events: DataFrame, orders: DataFrame, *, buckets: int, zone: st
         F.min_by("visitor_id", F.struct("event_time", "event_id")).alias("visitor_id")
     )
     begun = orders.where("user_id IS NULL").join(first, on=["order_id", "order_date"], how="inner")
-    return VISITOR_DAYS.select(_days(anonymous, begun, "visitor_id", buckets, zone))
+    return VISITOR_DAYS.select(_days(anonymous, begun, "visitor_id", buckets, zone, gap_minutes))
 
 
 def user_item_days(events: DataFrame, *, buckets: int) -> DataFrame:
@@ -71,15 +79,23 @@ def visitor_item_days(events: DataFrame, *, buckets: int) -> DataFrame:
     return VISITOR_ITEM_DAYS.select(_item_days(events.where(OF_VISITORS), "visitor_id", buckets))
 
 
-def _days(acts: DataFrame, begun: DataFrame, who: Who, buckets: int, zone: str) -> DataFrame:
-    """A day is put together of its parts by channel, region and device, as one of several origins is."""
+def _days(acts: DataFrame, begun: DataFrame, who: Who, buckets: int, zone: str, gap_minutes: int) -> DataFrame:
+    """A day is put together of its parts by channel, region, device and stretch, as one of several origins is.
+
+    A stretch is as long as the gap of sessions. What is done within one is never further apart, so it is of one
+    session whatever else is done: of each user's day, be it a robot's, there are no more than the day has stretches.
+    """
     local = F.from_utc_timestamp("event_time", zone)
     turn = F.expr("2 * pi() * (hour(_local) * 3600 + minute(_local) * 60 + second(_local)) / 86400")
     is_timed = F.expr(f"({_IS_LOOK} OR event_type = 'purchase') AND _local > date_trunc('DAY', _local)")
-    timed = acts.withColumn("_local", local).withColumns(
-        {"_hour_x": F.when(is_timed, F.cos(turn)), "_hour_y": F.when(is_timed, F.sin(turn))}
-    )
-    parts = timed.groupBy(who, "event_date", *_CONTEXT).agg(
+    moment = F.unix_micros("event_time")
+    stretch = moment - F.pmod(moment, F.lit(gap_minutes * _MINUTE))
+    timed = acts.withColumn("_local", local).withColumns({
+        "_hour_x": F.when(is_timed, F.cos(turn)),
+        "_hour_y": F.when(is_timed, F.sin(turn)),
+        "_stretch": F.when(is_timed, stretch),
+    })  # fmt: skip
+    parts = timed.groupBy(who, "event_date", *_CONTEXT, "_stretch").agg(
         F.count("*").alias("events"),
         _count("event_type = 'search'").alias("searches"),
         *_day_counts(),
@@ -99,7 +115,10 @@ def _days(acts: DataFrame, begun: DataFrame, who: Who, buckets: int, zone: str) 
           for axis in ("hour_x", "hour_y")),
     )  # fmt: skip
     one = F.array(F.struct(*_CONTEXT, "events", "last_at")).cast(CONTEXTS)
-    told = parts.withColumn("contexts", F.when(F.coalesce(*_CONTEXT).isNotNull(), one)).drop(*_CONTEXT)
+    told = parts.withColumns({
+        "contexts": F.when(F.coalesce(*_CONTEXT).isNotNull(), one),
+        "sessions": F.when(F.col("_stretch").isNotNull(), _session(gap_minutes)).otherwise(F.array().cast(SESSIONS)),
+    }).drop(*_CONTEXT, "_stretch")  # fmt: skip
     ordered = begun.groupBy(who, F.col("order_date").alias("event_date")).agg(
         F.count("*").alias("orders"), F.max("ordered_at").alias("last_order_at")
     )
@@ -116,12 +135,16 @@ def _item_days(acts: DataFrame, who: Who, buckets: int) -> DataFrame:
         F.sum(F.when(F.expr(_IS_PRICED), F.coalesce("quantity", F.lit(1)))).cast("bigint").alias("priced_pieces"),
         _count("event_type = 'review' AND rating IS NOT NULL").alias("ratings"),
         F.sum(F.when(F.expr("event_type = 'review'"), F.col("rating").cast(MONEY))).cast(MONEY_SUM).alias("rating_sum"),
+        F.max(F.when(F.expr("event_type = 'cart'"), F.col("event_time"))).alias("last_cart_at"),
+        F.max(F.when(F.expr("event_type IN ('purchase', 'uncart')"), F.col("event_time"))).alias("left_cart_at"),
     )
     return days.withColumn("bucket", bucket(buckets, who))
 
 
 def gathered(tiles: DataFrame, *others: DataFrame, key: Sequence[str]) -> DataFrame:
     """Tiles of several origins as one row per key: counts and sums add up, moments are the first and the last.
+
+    Sessions of theirs that meet become one.
 
     Args:
         tiles, others: rows of tiles of one kind, under the same key columns.
@@ -134,6 +157,7 @@ def gathered(tiles: DataFrame, *others: DataFrame, key: Sequence[str]) -> DataFr
         together = together.unionByName(more)
     others_than_sums = {
         "first_at": F.min, "last_at": F.max, "last_order_at": F.max, "look_hours": F.bit_or, "contexts": _merged,
+        "sessions": _joined, "last_cart_at": F.max, "left_cart_at": F.max,
     }  # fmt: skip
     measures = [field for field in tiles.schema if field.name not in {*key, "bucket"}]
     return together.groupBy(*key).agg(
@@ -156,6 +180,34 @@ def _merged(contexts: str) -> Column:
 
     keys = F.array_sort(F.array_distinct(F.transform(every, _key)))
     return F.when(F.size(every) > 0, F.transform(keys, added))
+
+
+def _session(gap_minutes: int) -> Column:
+    """What a part, whose acts are all of one session, says of it."""
+    ends_at = F.expr(f"last_at + INTERVAL '{gap_minutes}' MINUTE").alias("ends_at")
+    acts = F.col("timed_acts").alias("acts")
+    return F.array(F.struct("first_at", "last_at", ends_at, acts, "views", "carts", "purchases")).cast(SESSIONS)
+
+
+def _joined(sessions: str) -> Column:
+    """The sessions of several tiles: what begins before another ends is the same; null where no tile tells any.
+
+    Which acts are of one session follows from all of them, so it is all the same what was joined first.
+    """
+    every = F.array_sort(F.flatten(F.collect_list(sessions)))  # by first_at
+
+    def added(so_far: Column, one: Column) -> Column:
+        latest = F.try_element_at(so_far, F.lit(-1))  # it ends last of all so far; null where it is none
+        both = F.struct(
+            latest["first_at"].alias("first_at"),
+            *(F.greatest(latest[name], one[name]).alias(name) for name in ("last_at", "ends_at")),
+            *((latest[name] + one[name]).alias(name) for name in _SUMMED),
+        )
+        others = F.slice(so_far, 1, F.greatest(F.size(so_far) - 1, F.lit(0)))
+        is_same = one["first_at"] < latest["ends_at"]
+        return F.when(is_same, F.concat(others, F.array(both))).otherwise(F.concat(so_far, F.array(one)))
+
+    return F.when(F.count(sessions) > 0, F.reduce(every, F.array().cast(SESSIONS), added))
 
 
 def _key(context: Column) -> Column:

@@ -18,6 +18,7 @@ from shoal.transforms import outliers, suspects
 from shoal.transforms.accounts import consents_at, counted
 from shoal.transforms.facets import contexts, facets
 from shoal.transforms.limits import Limits, recent
+from shoal.transforms.sessions import baskets, sessions
 
 _EXTREME = "extreme_purchases"
 # Whoever asks for some features gets these too: who it is, and what models leave out or go by.
@@ -103,6 +104,11 @@ def _others(
     found = []
     if of_orders := needed.over("orders"):
         found.append(days.where("orders > 0").groupBy("user_id").agg(*_aggregates(of_orders, as_of)))
+    if of_sessions := needed.over("sessions"):
+        found.append(sessions(days).groupBy("user_id").agg(*_aggregates(of_sessions, as_of)))
+    if of_basket := needed.over("basket"):
+        left = baskets(item_days, items if any("price" in each.identifiers for each in of_basket) else None)
+        found.append(left.groupBy("user_id").agg(*_aggregates(of_basket, as_of)))
     if of_facets := needed.over("facets"):
         met = facets(
             item_days,

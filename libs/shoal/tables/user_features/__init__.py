@@ -8,6 +8,7 @@ from shoal.tables.user_features.money import PAID
 from shoal.tables.user_features.orders import BASKETS, GAPS, STEPS
 from shoal.tables.user_features.rhythm import RHYTHM
 from shoal.tables.user_features.scores import SCORES
+from shoal.tables.user_features.sessions import BASKET, VISITS
 from shoal.tables.user_features.tastes import TASTES
 
 GROUPS: dict[str, list[Feature]] = {
@@ -19,6 +20,8 @@ GROUPS: dict[str, list[Feature]] = {
     "Scores": SCORES,
     "Rates": RATES,
     "Trends": TRENDS,
+    "Sessions": VISITS,
+    "Open basket": BASKET,
     "Tastes": TASTES,
     "Rhythm": RHYTHM,
     "Channel, region, device": CONTEXTS,
