@@ -7,6 +7,7 @@ from pyspark.sql import functions as F
 
 from shoal.tables import ACCOUNT_ALIASES, USERS
 from shoal.transforms.contest import strongest
+from shoal.transforms.cuts import Cut
 
 PROFILING = "profiling"  # the consent without which nobody is scored, once it was refused
 _TOLD = ("registered_at", "region", "birth_year_band", "account_kind", "is_deleted")
@@ -52,55 +53,62 @@ def _consents(said: DataFrame) -> DataFrame:
     return now.groupBy("user_id").agg(F.map_from_entries(F.array_sort(F.collect_list(entry))).alias("consents"))
 
 
-def consents_at(changes: DataFrame, *, as_of: date) -> DataFrame:
+def consents_at(changes: DataFrame, *, as_of: date | None) -> DataFrame:
     """What each user allowed or objected to, as far as it was said before ``as_of``.
 
     Args:
         changes: rows of ``silver.user_changes``.
-        as_of: first shop-local day that must *not* be seen.
+        as_of: first shop-local day that must *not* be seen; None: of each row its own, in the column ``as_of``.
 
     Returns:
         ``user_id``, ``consents``: a map of yes or no by purpose, or purpose/channel; users of whom nothing was said
-        have no row.
+        have no row. With ``as_of`` where each row has its own.
     """
-    before = changes.where(F.col("changed_date") < F.lit(as_of))
-    spoken = strongest(before, "user_id").select(
-        "user_id", _moment().alias("moment"), F.explode("consents").alias("name", "given")
+    cut = Cut(as_of)
+    by_user = ["user_id", *cut.own]
+    spoken = strongest(cut.before(changes, "changed_date"), *by_user).select(
+        *by_user, _moment().alias("moment"), F.explode("consents").alias("name", "given")
     )
-    last = spoken.groupBy("user_id", "name").agg(F.max_by("given", "moment").alias("given"))
+    last = spoken.groupBy(*by_user, "name").agg(F.max_by("given", "moment").alias("given"))
     entries = F.array_sort(F.collect_list(F.struct("name", "given")))
-    return last.groupBy("user_id").agg(F.map_from_entries(entries).alias("consents"))
+    return last.groupBy(*by_user).agg(F.map_from_entries(entries).alias("consents"))
 
 
-def objectors(changes: DataFrame, *, as_of: date) -> DataFrame:
+def objectors(changes: DataFrame, *, as_of: date | None) -> DataFrame:
     """Who objected to profiling, as far as it was said before ``as_of``: ``user_id``.
 
     Who never said anything did not object.
 
     Args:
         changes: rows of ``silver.user_changes``.
-        as_of: first shop-local day that must *not* be seen.
+        as_of: first shop-local day that must *not* be seen; None: of each row its own, in the column ``as_of``, which
+            the result has as well.
     """
+    cut = Cut(as_of)
+    by_user = ["user_id", *cut.own]
     given = F.try_element_at("consents", F.lit(PROFILING))
-    before = changes.where(F.col("changed_date") < F.lit(as_of))
-    said = strongest(before, "user_id").withColumn("given", given).where("given IS NOT NULL")
-    return said.groupBy("user_id").agg(F.max_by("given", _moment()).alias("given")).where("NOT given").select("user_id")
+    before = strongest(cut.before(changes, "changed_date"), *by_user)
+    said = before.withColumn("given", given).where("given IS NOT NULL")
+    last = said.groupBy(*by_user).agg(F.max_by("given", _moment()).alias("given"))
+    return last.where("NOT given").select(*by_user)
 
 
-def counted(users: DataFrame, user_changes: DataFrame | None, *, as_of: date) -> DataFrame:
+def counted(users: DataFrame, user_changes: DataFrame | None, *, as_of: date | None) -> DataFrame:
     """Who is summarised and learned from: neither staff, nor test accounts, nor :func:`objectors`.
 
     Args:
         users: rows of ``silver.users``.
         user_changes: rows of ``silver.user_changes``; None in a shop without a user feed.
+        as_of: first shop-local day that must *not* be seen; None: of each row its own, in the column ``as_of``.
 
     Returns:
-        ``user_id``.
+        ``user_id``, and ``as_of`` where each row has its own.
     """
-    kept = users.where("account_kind IN ('consumer', 'business')").select("user_id")
+    by_user = ["user_id", *Cut(as_of).own]
+    kept = users.where("account_kind IN ('consumer', 'business')").select(*by_user)
     if user_changes is None:
         return kept
-    return kept.join(objectors(user_changes, as_of=as_of), on="user_id", how="left_anti")
+    return kept.join(objectors(user_changes, as_of=as_of), on=by_user, how="left_anti")
 
 
 def account_aliases(changes: DataFrame) -> DataFrame:
