@@ -5,7 +5,6 @@ features.users, features.user_categories, features.items
 """
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from shoal import batches, feature_drift, ordinary, own_features, people, releases, runs, tiling
 from shoal.cli import run_job
@@ -30,8 +29,6 @@ from shoal.transforms.catalogue import catalogue_at
 from shoal.transforms.item_features import item_features, item_sums
 from shoal.transforms.user_categories import met, user_categories
 from shoal.transforms.user_features import user_features
-
-_SILENT_DAYS, _MOST_SILENT_DAYS = 31, 366  # without events before as_of: a shop that rests, and a slip of the pen
 
 
 def build_features(lake: Lake, config: Config, run: Run) -> None:
@@ -105,8 +102,7 @@ def _beside_users(
 def _check_as_of(events: DataFrame, run: Run) -> None:
     """Refuse a day before all events and one that must be a slip, as later days would only be archived behind it."""
     as_of = run.day
-    span = events.where("NOT is_deleted").agg(F.min("event_date").alias("first"), F.max("event_date").alias("last"))
-    first, last = span.first() or (None, None)
+    first, last = tiling.known_days(events) or (None, None)
     if first is None or last is None:
         raise ConfigError(
             f"--as-of {as_of}: nothing is known of any day: all that was delivered so far was rejected, ignored or "
@@ -118,9 +114,9 @@ def _check_as_of(events: DataFrame, run: Run) -> None:
             "and as_of is the first day that must not be seen"
         )
     silent = (as_of - last).days - 1
-    if silent > _MOST_SILENT_DAYS:
+    if silent > tiling.MOST_SILENT_DAYS:
         raise ConfigError(f"--as-of {as_of}: the last event is of {last}, {silent:,} days before; is that day meant?")
-    if silent > _SILENT_DAYS:
+    if silent > tiling.SILENT_DAYS:
         run.warn(f"the last event before --as-of {as_of} is of {last}: nothing is known of the {silent} days between")
 
 

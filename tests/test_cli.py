@@ -27,7 +27,14 @@ def test_help_lists_every_stage_and_the_exit_codes():
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["pipeline", "--help"], ["evaluate", "recommend", "--help"], ["config", "show"]],
+    [
+        ["--help"],
+        ["pipeline", "--help"],
+        ["evaluate", "recommend", "--help"],
+        ["config", "show"],
+        ["features", "--help"],
+        ["features", "as-of", "--help"],
+    ],
     ids=" ".join,
 )
 def test_help_and_settings_start_neither_spark_nor_gx(arguments):
@@ -87,6 +94,14 @@ def test_all_problems_are_named_at_once():
 
     assert ran.exit_code == 2
     for said in ("--as-of", "unknown feed 'nope'", "nowhere.csv does not exist"):
+        assert said in ran.stderr
+
+
+def test_all_problems_of_a_list_are_named_at_once():
+    ran = shoal("features", "as-of", "--spine", "nowhere.csv", "--out", FILE, "--only", "spnd,view,is_suspect")
+
+    assert ran.exit_code == 2
+    for said in ("nowhere.csv does not exist", "must end in .parquet", "mean spend?", "mean views?", "is_suspect is"):
         assert said in ran.stderr
 
 

@@ -126,13 +126,66 @@ SELECT as_of, run_id, users, mean, null_share, psi, state FROM ops.feature_drift
 ```
 """  # noqa: E501
 
+_TRAINING = """## A training set of your own
+
+`shoal features as-of` joins these features to any list of users and times, each row as of its own: the training set of a model for
+whatever you want to foretell. Here: who buys something for the kitchen within 14 days, in the shop that `make demo` makes.
+
+The list is a query: everybody who had done something by the first of each month, and whether they bought it in the days from there on.
+
+```sql
+WITH cuts AS (SELECT explode(sequence(DATE '2025-03-01', DATE '2025-06-01', INTERVAL 1 MONTH)) AS as_of),
+     seen AS (SELECT user_id, min(event_date) AS first_day FROM features.user_days GROUP BY user_id),
+     bought AS (SELECT user_id, event_date FROM silver.events
+                WHERE event_type = 'purchase' AND category LIKE 'Home/Kitchen%' AND NOT is_deleted)
+SELECT s.user_id, c.as_of, count(b.event_date) > 0 AS label
+FROM seen s JOIN cuts c ON s.first_day < c.as_of
+LEFT JOIN bought b ON b.user_id = s.user_id AND b.event_date >= c.as_of AND b.event_date < date_add(c.as_of, 14)
+GROUP BY 1, 2
+```
+
+```
+shoal sql --lake demo/lake --format csv "$(cat list.sql)" > list.csv
+shoal features as-of --lake demo/lake --spine list.csv --out training.parquet
+```
+
+```python
+import pandas as pd
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
+
+rows = pd.read_parquet("training.parquet").query("is_known")
+inputs = rows[["recency_days", "recency_event_days", "views_7d", "carts_7d", "purchases_90d", "spend_90d"]].astype(float)
+for name in ("main_category", "main_category_viewed", "last_device"):
+    inputs[name] = rows[name].astype("category")
+label, is_last = rows["label"] == "true", rows["as_of"].astype(str) == "2025-06-01"
+model = HistGradientBoostingClassifier(categorical_features="from_dtype", random_state=7)
+model.fit(inputs[~is_last], label[~is_last])
+print(roc_auc_score(label[is_last], model.predict_proba(inputs[is_last])[:, 1]))
+```
+
+- **The list** is CSV, TSV, Parquet or a Delta table with `user_id` and either `as_of`, a day, or `time`, a moment: its shop-local day is the row's
+  cut (UTC where it names no zone). A row sees what happened before that day began. All other columns come along, duplicates stay,
+  the order of rows does not.
+- **No leakage**: neither acts nor links of visitors, merged accounts, consents and the dated catalogue of the cut's day or later are seen; what
+  is compared with the whole shop (`main_brand_affinity`, `price_ratio`) is compared with the shop of before the cut. With
+  `--known-as-of DAY` corrections, deletions and late files that were delivered on DAY or later are not seen either. What a shop says
+  without a date is as it says it now: an account's kind, and an item's category and brand where only events tell them.
+- **Who is not known** keeps its row, with `is_known` false and no features: users who had done nothing before, who had objected to
+  profiling by then, and staff and test accounts.
+- **Not offered**: `is_suspect`, `suspect_reasons`, `extreme_purchases` and the scores. They are judged by limits and edges that a run keeps.
+  Join `features.users` of a run where you want to leave out who is suspect by now; extreme purchases count as they were paid.
+- **What is read** are the tiles as the last `shoal features` left them; nothing in the lake changes. Tiles are read once for all cuts, each
+  day of a user is taken along to the cuts after it: the work grows with the rows of the list and the days behind each.
+"""  # noqa: E501
+
 
 def page() -> str:
     """The page as Markdown."""
     parts = [_INTRO + _listed(RELATIONS)]
     for group, features in GROUPS.items():
         parts.append("\n".join(_table(group, features, sources)))
-    parts += [_OWN, _TASTES, _OF_ITEMS + _listed(item_features.RELATIONS)]
+    parts += [_OWN, _TRAINING, _TASTES, _OF_ITEMS + _listed(item_features.RELATIONS)]
     for group, features in item_features.GROUPS.items():
         parts.append("\n".join(_table(group, features, item_sources, level=3)))
     parts.append(_DRIFT)

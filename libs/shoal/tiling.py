@@ -1,14 +1,16 @@
 """Tiles kept current: the days that batches have touched are built anew, and nothing else."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from shoal import facts, people
+from shoal import batches, facts, people
 from shoal.batches import Batch
 from shoal.config import Config
-from shoal.errors import RaceError
+from shoal.errors import ConfigError, RaceError
 from shoal.lake import Lake
 from shoal.runs import Run
 from shoal.tables import (
@@ -29,6 +31,49 @@ _LASTING = {
     "tile_buckets": "from the settings when the lake was made",
     "session_gap_minutes": "from the settings when sessions were first counted",
 }
+_TILES = (USER_DAYS, USER_ITEM_DAYS, VISITOR_DAYS, VISITOR_ITEM_DAYS)
+SILENT_DAYS, MOST_SILENT_DAYS = 31, 366  # without events before a cut: a shop that rests, and a slip of the pen
+
+
+@dataclass(frozen=True)
+class Built:
+    """Tiles as the features stage left them, and the silver that they were built from."""
+
+    versions: Mapping[str, int]  # by table
+    batches_since: int  # that have entered silver and are in no tile yet
+
+
+def newest(lake: Lake) -> Built:
+    """The newest tiles, for whoever only reads them.
+
+    Raises:
+        ConfigError: there are none, or they do not fit the batches that have entered silver.
+    """
+    stamps = {table.name: lake.last_stamp(table, _THROUGH) for table in _TILES if lake.exists(table)}
+    if USER_DAYS.name not in stamps:
+        raise ConfigError(f"{lake.location} holds no tiles yet; `shoal features --as-of DAY` builds them")
+    through = {0 if stamp is None else int(stamp[1]) for stamp in stamps.values()}
+    entered = {batch.row["sequence"]: batch for batch in batches.all_batches(lake) if batch.has_entered}
+    if len(through) > 1 or max(through) not in entered:
+        raise ConfigError(
+            f"the tiles in {lake.location} are not those of its batches: a run was stopped, or rows were judged again; "
+            "`shoal features --as-of DAY` builds them"
+        )
+    (last,) = through
+    versions = {name: stamp[0] for name, stamp in stamps.items() if stamp is not None}
+    since = sum(sequence > last for sequence in entered)
+    return Built({**entered[last].row["silver_versions"], **versions}, since)
+
+
+def known_days(events: DataFrame) -> tuple[date, date] | None:
+    """The first and the last day of which there is an event; None where there is none.
+
+    Args:
+        events: rows of ``silver.events``.
+    """
+    span = events.where("NOT is_deleted").agg(F.min("event_date").alias("first"), F.max("event_date").alias("last"))
+    first, last = span.first() or (None, None)
+    return None if first is None or last is None else (first, last)
 
 
 def refresh(lake: Lake, config: Config, run: Run, entered: list[Batch], pins: Mapping[str, int]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 HERE = "README.md"  # a file that exists
 AT = ("--as-of", "2025-01-01")
+JOINED = ("--spine", HERE, "--out", "no_such.parquet")
 MEASURED = ("--interactions", HERE, "--columns", "user=u,item=i")
 
 # KEY=VALUE -> what is said
@@ -128,6 +129,22 @@ BAD_CALLS: tuple[tuple[tuple[str, ...], str], ...] = (
     *((("features", "--as-of", day), "is no date; write it like 2011-12-10") for day in (
         "2025-02-30", "2025-13-01", "0000-01-01", "10000-01-01", "01.03.2025", "today", "2025-03-01T10:00", "",
         "-1", "2025-03-01 ")),
+    (("features", "as_of"), "No such command 'as_of'"),
+    (("features", *AT, "as-of", *JOINED), "--as-of: options of as-of come after its name"),
+    (("features", "--set", "strict=true", "as-of", *JOINED), "--set: options of as-of come after its name"),
+    (("features", "as-of", "--out", "x.csv"), "Missing option '--spine'"),
+    (("features", "as-of", "--spine", HERE), "Missing option '--out'"),
+    *((("features", "as-of", *JOINED, *given), said) for given, said in (
+        (("--spine", "nowhere.csv"), "--spine: nowhere.csv does not exist"),
+        (("--spine", ""), "--spine: is empty"),
+        (("--out", "training"), "--out: training must end in .parquet or .csv"),
+        (("--out", "training.json"), "--out: training.json must end in .parquet or .csv"),
+        (("--only", "spnd"), "--only: unknown feature 'spnd'; did you mean spend?"),
+        (("--only", "spend,_gaps"), "--only: unknown feature '_gaps'"),
+        (("--only", " , "), "--only: names no feature"),
+        (("--only", "is_suspect"), "--only: is_suspect is judged by limits that a run learns on its own day"),
+        (("--known-as-of", "soon"), "is no date; write it like 2011-12-10"),
+        (("--set", "features.own=[{name: spend, sql: sum(views), doc: d, unit: u}]"), "features.own"))),
     (("pipeline", "--until", "Publish", *AT), "'Publish' is not one of"),
     (("pipeline", "--until", "", *AT), "is not one of"),
     (("pipeline", "--config", "nowhere.yaml", *AT), "nowhere.yaml"),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from shoal.cli.options import COMMON, INPUT, RETRY, RUN, STREAM, options
 from shoal.cli.root import shoal_command
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from shoal.job import Arguments
 
 
+_WITH_TOOLS = {"features"}  # commands that have commands of their own
+
+
 def _stage_command(stage: Stage) -> click.Command:
     """The command of one stage."""
     shared = [COMMON, RUN]  # also where no day is needed: a scheduler gives every step the same
@@ -25,14 +29,31 @@ def _stage_command(stage: Stage) -> click.Command:
         shared += [RETRY]
 
     @options(*shared)
-    def run(**given: Any) -> None:
-        _run_stages([stage], given)
+    @click.pass_context
+    def run(context: click.Context, /, **given: Any) -> None:
+        if context.invoked_subcommand is None:
+            _run_stages([stage], given)
+            return
+        names = {str(option.name): option.opts[0] for option in context.command.params}
+        said = [names[name] for name in given if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
+        if said:
+            tool = context.invoked_subcommand
+            raise click.UsageError(f"{', '.join(said)}: options of {tool} come after its name")
 
-    return click.command(stage.name, help=stage.doc, short_help=stage.doc)(run)
+    if stage.name not in _WITH_TOOLS:
+        return click.command(stage.name, help=stage.doc, short_help=stage.doc)(run)
+    return click.group(stage.name, help=stage.doc, short_help=stage.doc, invoke_without_command=True)(run)
 
 
 for _stage in STAGES:
     shoal_command.add_command(_stage_command(_stage))
+
+
+def stage_group(name: str) -> click.Group:
+    """The command of a stage on which tools hang: without the name of one, it is the stage's own."""
+    command = shoal_command.commands[name]
+    assert isinstance(command, click.Group), f"{name} has no tools"
+    return command
 
 
 @shoal_command.command(short_help="Run every stage in order.")

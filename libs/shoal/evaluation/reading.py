@@ -5,22 +5,15 @@ from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import DateType, NumericType, TimestampNTZType, TimestampType
+from pyspark.sql.types import DateType, TimestampNTZType, TimestampType
 
 from shoal.errors import ConfigError, DataError, bulleted, did_you_mean
-from shoal.sources.listing import is_table
+from shoal.sources.any_table import any_table, as_text, as_time
 from shoal.sources.readers import UNREADABLE, first_line
 
 SCHEMA = "user_id string, item_id string, event string, rating double, time timestamp"
 NAMES = ("user_id", "item_id", "event", "rating", "time")
 _COLUMN = {"user": "user_id", "item": "item_id"}  # of a role; others are named as the role
-_PACKED = (".gz", ".zst", ".bz2")
-_OTHER_FORMATS = (".json", ".jsonl", ".ndjson", ".avro", ".orc", ".xlsx", ".xls", ".zip", ".npz", ".pkl")
-_SEPARATORS = ("\t", "::", ";", "|", ",")  # in text of no known ending: the first that is in its first line
-_SEPARATORS_OF = {".csv": (",", ";", "\t", "|"), ".tsv": ("\t",)}
-_MILLISECONDS_FROM = 1e11  # as seconds the year 5138; as milliseconds 1973
-_MICROSECONDS_FROM = 1e14  # as milliseconds the year 5138
-_LAST_SECOND = 253_370_764_800  # the year 9999
 
 
 @dataclass(frozen=True)
@@ -57,7 +50,7 @@ def opened(
     """
     by_position = all(name.isdecimal() for name in columns.values())
     try:
-        rows = _table(spark, path, by_position)
+        rows = any_table(spark, path, by_position=by_position)
     except UNREADABLE as error:
         if "PATH_NOT_FOUND" in str(error):
             raise ConfigError(f"{path} does not exist, or matches no file") from error
@@ -120,40 +113,18 @@ def _typed(raw: Raw) -> DataFrame:
             continue
         name = raw.columns[role]
         value = F.col(f"`{name.replace('`', '``')}`")
-        text = _as_text(value, kinds[name])
+        text = as_text(value, kinds[name])
         match role:
             case "rating":
                 read = text.try_cast("double")
                 typed = F.when(~F.isnan(read) & (F.abs(read) < F.lit(float("inf"))), read)
             case "time":
                 is_time = isinstance(kinds[name], TimestampType | TimestampNTZType | DateType)
-                typed = value.cast("timestamp") if is_time else _time(text)
+                typed = value.cast("timestamp") if is_time else as_time(text)
             case _:
                 typed = text
         columns += [typed.alias(target), text.alias(f"raw_{role}")]
     return raw.rows.select(*columns)
-
-
-def _as_text(value: Column, kind: object) -> Column:
-    """A value as text, empty as null; whole numbers without the ``.0`` that a column with gaps gives them."""
-    text = value.cast("string")
-    if isinstance(kind, NumericType):
-        number = value.cast("double")
-        is_whole = (F.floor(number) == number) & (F.abs(number) < 2.0**53)
-        text = F.when(is_whole, value.try_cast("long").cast("string")).otherwise(F.when(~F.isnan(number), text))
-    return F.when(text != "", text)
-
-
-def _time(text: Column) -> Column:
-    number = F.when(text.rlike(r"^\s*[0-9]+(\.[0-9]+)?\s*$"), text.try_cast("double"))
-    seconds = (
-        F.when(number < _MILLISECONDS_FROM, number)
-        .when(number < _MICROSECONDS_FROM, number / 1e3)
-        .otherwise(number / 1e6)
-    )
-    since_1970 = F.timestamp_micros(F.round(F.when(seconds < _LAST_SECOND, seconds) * 1e6).cast("long"))
-    iso = F.when(text.rlike("^[0-9]{4}-[0-9]{2}-[0-9]{2}"), text.try_cast("timestamp"))
-    return F.coalesce(since_1970, iso)
 
 
 def _counted(raw: Raw, typed: DataFrame, events: Sequence[str] | None, needs_positive: bool) -> int:
@@ -196,47 +167,3 @@ def _counted(raw: Raw, typed: DataFrame, events: Sequence[str] | None, needs_pos
     if problems:
         raise DataError(bulleted("cannot evaluate:", problems))
     return int(found["rows"])
-
-
-def _table(spark: SparkSession, path: str, by_position: bool) -> DataFrame:
-    """The table with its own columns: text as text, others as they are stored."""
-    if not any(sign in path for sign in "*?[{") and is_table(spark, path):
-        return spark.read.format("delta").load(path)
-    files = spark.read.text(path, recursiveFileLookup=True).inputFiles()  # a listing, nothing is read
-    if not files:
-        raise DataError(f"{path}: holds no file")
-    endings = {_ending(file) for file in files}
-    if len(endings) > 1:
-        raise DataError(f"{path}: holds files of several kinds: {', '.join(sorted(endings))}; name those of one")
-    (ending,) = endings
-    if ending == ".parquet":
-        return spark.read.parquet(path, recursiveFileLookup=True)
-    if ending in _OTHER_FORMATS:
-        raise DataError(f"{path}: {ending} cannot be read; give CSV, TSV, Parquet or a Delta table")
-    return _text(spark, path, ending, by_position)
-
-
-def _ending(file: str) -> str:
-    name = file.rpartition("/")[2].lower()
-    for packed in _PACKED:
-        name = name.removesuffix(packed)
-    return f".{name.rpartition('.')[2]}" if "." in name else ""
-
-
-def _text(spark: SparkSession, path: str, ending: str, by_position: bool) -> DataFrame:
-    first = spark.read.text(path, recursiveFileLookup=True).first()
-    line = "" if first is None else str(first["value"])
-    if "\x00" in line or "\ufffd" in line:
-        raise DataError(f"{path}: its first line is not text in UTF-8; give CSV, TSV, Parquet or a Delta table")
-    separator = next((sign for sign in _SEPARATORS_OF.get(ending, _SEPARATORS) if sign in line), ",")
-    rows = spark.read.csv(
-        path, sep=separator, header=not by_position, quote='"', escape='"', enforceSchema=by_position,
-        recursiveFileLookup=True,
-    )  # fmt: skip
-    names = [f"c{place}" for place in range(1, 1 + len(rows.columns))] if by_position else _plain(rows.columns)
-    return rows.toDF(*names)
-
-
-def _plain(names: Sequence[str]) -> list[str]:
-    """Names without the mark of a byte order that some programs put before the first."""
-    return [name.removeprefix("\ufeff") for name in names]

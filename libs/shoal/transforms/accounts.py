@@ -1,5 +1,6 @@
 """What user feeds said of people: who they are, and what they allow and object to."""
 
+from collections.abc import Sequence
 from datetime import date
 
 from pyspark.sql import Column, DataFrame, Window
@@ -7,6 +8,7 @@ from pyspark.sql import functions as F
 
 from shoal.tables import ACCOUNT_ALIASES, USERS
 from shoal.transforms.contest import strongest
+from shoal.transforms.cuts import Cut
 from shoal.transforms.identities import merged, of_same_people
 
 PROFILING = "profiling"  # the consent without which nobody is scored, once it was refused
@@ -59,48 +61,53 @@ def _consents(said: DataFrame) -> DataFrame:
     return now.groupBy("user_id").agg(F.map_from_entries(F.array_sort(F.collect_list(entry))).alias("consents"))
 
 
-def consents_at(changes: DataFrame, *, as_of: date, accounts: DataFrame | None = None) -> DataFrame:
+def consents_at(changes: DataFrame, *, as_of: date | None, accounts: DataFrame | None = None) -> DataFrame:
     """What each user allowed or objected to, as far as it was said before ``as_of``.
 
     Accounts that were merged are one user, who allows what was asked of any of them and objected to under none.
 
     Args:
         changes: rows of ``silver.user_changes``.
-        as_of: first shop-local day that must *not* be seen.
+        as_of: first shop-local day that must *not* be seen; None: of each row its own, in the column ``as_of``.
         accounts: of ``identities.accounts_at`` for the same cut; None where no account was merged.
 
     Returns:
         ``user_id``, ``consents``: a map of yes or no by purpose, or purpose/channel; users of whom nothing was said
-        have no row.
+        have no row. With ``as_of`` where each row has its own.
     """
-    before = changes.where(F.col("changed_date") < F.lit(as_of))
-    spoken = strongest(before, "user_id").select(
-        "user_id", _moment().alias("moment"), F.explode("consents").alias("name", "given")
+    cut = Cut(as_of)
+    by_user = ["user_id", *cut.own]
+    spoken = strongest(cut.before(changes, "changed_date"), *by_user).select(
+        *by_user, _moment().alias("moment"), F.explode("consents").alias("name", "given")
     )
-    last = spoken.groupBy("user_id", "name").agg(F.max_by("given", "moment").alias("given"))
+    last = spoken.groupBy(*by_user, "name").agg(F.max_by("given", "moment").alias("given"))
     if accounts is not None:
-        last = merged(last, accounts).groupBy("user_id", "name").agg(F.bool_and("given").alias("given"))
+        last = merged(last, accounts, *cut.own).groupBy(*by_user, "name").agg(F.bool_and("given").alias("given"))
     entries = F.array_sort(F.collect_list(F.struct("name", "given")))
-    return last.groupBy("user_id").agg(F.map_from_entries(entries).alias("consents"))
+    return last.groupBy(*by_user).agg(F.map_from_entries(entries).alias("consents"))
 
 
-def objectors(changes: DataFrame, *, as_of: date) -> DataFrame:
+def objectors(changes: DataFrame, *, as_of: date | None) -> DataFrame:
     """Who objected to profiling, as far as it was said before ``as_of``: ``user_id``.
 
     Who never said anything did not object.
 
     Args:
         changes: rows of ``silver.user_changes``.
-        as_of: first shop-local day that must *not* be seen.
+        as_of: first shop-local day that must *not* be seen; None: of each row its own, in the column ``as_of``, which
+            the result has as well.
     """
+    cut = Cut(as_of)
+    by_user = ["user_id", *cut.own]
     given = F.try_element_at("consents", F.lit(PROFILING))
-    before = changes.where(F.col("changed_date") < F.lit(as_of))
-    said = strongest(before, "user_id").withColumn("given", given).where("given IS NOT NULL")
-    return said.groupBy("user_id").agg(F.max_by("given", _moment()).alias("given")).where("NOT given").select("user_id")
+    before = strongest(cut.before(changes, "changed_date"), *by_user)
+    said = before.withColumn("given", given).where("given IS NOT NULL")
+    last = said.groupBy(*by_user).agg(F.max_by("given", _moment()).alias("given"))
+    return last.where("NOT given").select(*by_user)
 
 
 def counted(
-    users: DataFrame, user_changes: DataFrame | None, *, as_of: date, accounts: DataFrame | None = None
+    users: DataFrame, user_changes: DataFrame | None, *, as_of: date | None, accounts: DataFrame | None = None
 ) -> DataFrame:
     """Who is summarised and learned from: neither staff, nor test accounts, nor :func:`objectors`.
 
@@ -110,26 +117,28 @@ def counted(
     Args:
         users: rows of ``silver.users``.
         user_changes: rows of ``silver.user_changes``; None in a shop without a user feed.
-        as_of: first shop-local day that must *not* be seen.
+        as_of: first shop-local day that must *not* be seen; None: of each row its own, in the column ``as_of``.
         accounts: of ``identities.accounts_at`` for the same cut; None where no account was merged.
 
     Returns:
-        ``user_id``, of former accounts too.
+        ``user_id``, of former accounts too; with ``as_of`` where each row has its own.
     """
-    kept = users.where(_CUSTOMERS).select("user_id")
+    own = Cut(as_of).own
+    by_user = ["user_id", *own]
+    kept = users.where(_CUSTOMERS).select(*by_user)
     if user_changes is None:
         return kept
     barred = objectors(user_changes, as_of=as_of)
     if accounts is not None:
-        barred = of_same_people(barred.unionByName(_no_customers(user_changes)), accounts)
-    return kept.join(barred, on="user_id", how="left_anti")
+        barred = of_same_people(barred.unionByName(_no_customers(user_changes, by_user)), accounts, *own)
+    return kept.join(barred, on=by_user, how="left_anti")
 
 
-def _no_customers(changes: DataFrame) -> DataFrame:
-    """Staff and test accounts, also those that are deleted and have no row in ``silver.users``: ``user_id``."""
-    said = strongest(changes, "user_id").where("account_kind IS NOT NULL")
-    last = said.groupBy("user_id").agg(F.max_by("account_kind", _moment()).alias("account_kind"))
-    return last.where(f"NOT {_CUSTOMERS}").select("user_id")
+def _no_customers(changes: DataFrame, by_user: Sequence[str]) -> DataFrame:
+    """Staff and test accounts, also those that are deleted and have no row in ``silver.users``: ``by_user``."""
+    said = strongest(changes, *by_user).where("account_kind IS NOT NULL")
+    last = said.groupBy(*by_user).agg(F.max_by("account_kind", _moment()).alias("account_kind"))
+    return last.where(f"NOT {_CUSTOMERS}").select(*by_user)
 
 
 def account_aliases(changes: DataFrame) -> DataFrame:

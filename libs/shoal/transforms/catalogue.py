@@ -1,5 +1,6 @@
 """What item feeds said, and the tree of categories -> the catalogue as dated history."""
 
+from collections.abc import Sequence
 from datetime import date
 
 from pyspark.sql import Column, DataFrame, Window
@@ -7,6 +8,7 @@ from pyspark.sql import functions as F
 
 from shoal.tables import CATEGORIES, ITEMS
 from shoal.transforms.contest import strongest
+from shoal.transforms.cuts import Cut
 
 MOST_LEVELS = 16  # of a tree; what lies deeper is cut off, as is a circle of parents
 
@@ -27,6 +29,22 @@ def catalogue_at(items: DataFrame, as_of: date) -> DataFrame:
     """
     day = F.lit(as_of)
     return items.where((F.col("valid_from") < day) & (F.col("valid_to").isNull() | (F.col("valid_to") >= day)))
+
+
+def described(rows: DataFrame, items: DataFrame, names: Sequence[str], cut: Cut) -> DataFrame:
+    """Rows with what the catalogue says of their items at the cut; null of items that are not there.
+
+    Args:
+        rows: with ``item_id``, and ``as_of`` where each has its own.
+        items: of :func:`catalogue_at`; rows of ``silver.items``, all of them, where each row has its own cut.
+        names: columns of ``items``.
+    """
+    if cut.day is not None:
+        return rows.join(items.select("item_id", *names), on="item_id", how="left")
+    spans = items.select(F.col("item_id").alias("_item"), "valid_from", "valid_to", *names)
+    is_then = (F.col("valid_from") < cut.column) & (F.col("valid_to").isNull() | (F.col("valid_to") >= cut.column))
+    there = rows.join(spans, on=(F.col("item_id") == F.col("_item")) & is_then, how="left")
+    return there.drop("_item", "valid_from", "valid_to")
 
 
 def goods_at(items: DataFrame, as_of: date) -> DataFrame:

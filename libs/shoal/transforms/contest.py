@@ -216,17 +216,17 @@ def as_told(changes: DataFrame) -> DataFrame:
     return changes.withColumns({"event_id": F.col("change_id"), "event_date": F.col("changed_date")})
 
 
-def strongest(changes: DataFrame, about: str) -> DataFrame:
+def strongest(changes: DataFrame, *about: str) -> DataFrame:
     """Of all versions of each change the one that wins.
 
     Args:
-        about: the column that says of whom or what; its changes lie together afterwards.
+        about: the columns that say of whom or what; its changes lie together afterwards.
     """
-    claim = Window.partitionBy(about, "change_id").orderBy(
+    claim = Window.partitionBy(*about, "change_id").orderBy(
         F.col("updated_at").desc_nulls_last(), F.col("delivered_at").desc(), F.col("content_hash").desc()
     )
     return (
-        changes.repartition(about).withColumn("_claim", F.row_number().over(claim)).where("_claim = 1").drop("_claim")
+        changes.repartition(*about).withColumn("_claim", F.row_number().over(claim)).where("_claim = 1").drop("_claim")
     )
 
 

@@ -9,57 +9,81 @@ from collections.abc import Set as AbstractSet
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from shoal.transforms.catalogue import described
+from shoal.transforms.cuts import Cut
+
 ITEM = "item"
 OF_CATALOGUE = ("category", "brand")
 OF_EVENTS = ("channel", "region", "device")
 ANY = "any "  # before a facet: all of its names as one
 _SUMS = ("lines", "looks", "paid", "priced_pieces", "ratings", "rating_sum")
+OF_SHOP = tuple(name for name in _SUMS if name != "looks")
+IS_OF_SHOP = "lines > 0 OR ratings > 0"
 
 
 def facets(
-    item_days: DataFrame, items: DataFrame | None, *, kinds: AbstractSet[str], beside_the_shop: bool
+    item_days: DataFrame,
+    items: DataFrame | None,
+    *,
+    cut: Cut,
+    kinds: AbstractSet[str],
+    beside_the_shop: bool,
+    sums: DataFrame | None = None,
 ) -> DataFrame:
     """What each user met, by facet.
 
     Args:
-        item_days: rows of ``features.user_item_days`` before a cut.
-        items: the catalogue at the cut: ``item_id``, ``category``, ``brand``; None: of no item it is known.
+        item_days: rows of ``features.user_item_days`` before the cut, with ``as_of`` where each has its own.
+        items: the catalogue, as :func:`~shoal.transforms.catalogue.described` takes it; None: of no item it is known.
         kinds: the facets that are wanted, of :data:`ITEM` and :data:`OF_CATALOGUE`, and of each ``any`` as well.
         beside_the_shop: whether ``shop`` is wanted, which takes a pass over the tiles of its own.
+        sums: of ``shop_items``, what all users did with each item before each cut; None: ``item_days`` are those of
+            all users.
 
     Returns:
-        ``user_id``, ``facet``, ``name``, and of what the user did with it ``lines`` (purchase lines), ``looks`` (views,
-        clicks and carts), ``last_bought`` and ``last_met`` (day of the last purchase, and of that or a look; null
-        without), ``paid`` for ``priced_pieces``, ``ratings`` and ``rating_sum``; ``shop`` is a struct of the sums of
-        all users. Rows of the facet ``any item`` hold all items as one, under an empty name, and so on.
+        ``user_id`` (with ``as_of`` where each row has its own), ``facet``, ``name``, and of what the user did with it
+        ``lines`` (purchase lines), ``looks`` (views, clicks and carts), ``last_bought`` and ``last_met`` (day of the
+        last purchase, and of that or a look; null without), ``paid`` for ``priced_pieces``, ``ratings`` and
+        ``rating_sum``; ``shop`` is a struct of the sums of all users. Rows of the facet ``any item`` hold all items as
+        one, under an empty name, and so on.
     """
     named = [] if items is None else sorted(kinds & {*OF_CATALOGUE})
-    counted = item_days.select(
-        "user_id", "item_id", "event_date", F.col("purchases").alias("lines"), F.expr("views + carts").alias("looks"),
-        F.when(F.col("priced_pieces") > 0, F.col("gross")).alias("paid"), "priced_pieces", "ratings", "rating_sum",
-    )  # fmt: skip
+    by_user = ["user_id", *cut.own]
+    counted = item_days.select(*by_user, "item_id", "event_date", *measures())
     wanted = {*kinds & {ITEM}, *named, *(kind for kind in kinds if kind.removeprefix(ANY) in {ITEM, *named})}
-    described = counted if items is None or not named else counted.join(
-        items.select("item_id", *named), on="item_id", how="left"
-    )  # fmt: skip
+
+    def told(rows: DataFrame) -> DataFrame:
+        return rows if items is None or not named else described(rows, items, named, cut)
+
+    of_items = told(counted)
     each = F.explode(F.array(*(_named(kind) for kind in sorted(wanted)))).alias("_facet")
     by_name = [F.col("_facet.facet").alias("facet"), F.col("_facet.name").alias("name")]
-    pairs = described.repartition("user_id").groupBy("user_id", "item_id", *named).agg(
+    pairs = of_items.repartition("user_id").groupBy(*by_user, "item_id", *named).agg(
         *(F.sum(name).alias(name) for name in _SUMS),
         F.max(F.when(F.col("lines") > 0, F.col("event_date"))).alias("last_bought"),
         F.max(F.when(F.expr("lines + looks > 0"), F.col("event_date"))).alias("last_met"),
     )  # fmt: skip
-    measures = [*_SUMS, "last_bought", "last_met"]
-    met = pairs.select("user_id", each, *measures).where("_facet.name IS NOT NULL")
-    found = met.groupBy("user_id", *by_name).agg(
-        *((F.sum if name in _SUMS else F.max)(name).alias(name) for name in measures)
+    summed = [*_SUMS, "last_bought", "last_met"]
+    met = pairs.select(*by_user, each, *summed).where("_facet.name IS NOT NULL")
+    found = met.groupBy(*by_user, *by_name).agg(
+        *((F.sum if name in _SUMS else F.max)(name).alias(name) for name in summed)
     )
     if not beside_the_shop:
         return found.withColumn("shop", F.lit(None))
-    sums = [name for name in _SUMS if name != "looks"]
-    sold = described.where("lines > 0 OR ratings > 0").select(each, *sums).where("_facet.name IS NOT NULL")
-    shop = sold.groupBy(*by_name).agg(F.struct(*(F.sum(name).alias(name) for name in sums)).alias("shop"))
-    return found.join(shop, on=["facet", "name"], how="left")
+    everyones = of_items.where(IS_OF_SHOP) if sums is None else told(sums)
+    sold = everyones.select(*cut.own, each, *OF_SHOP).where("_facet.name IS NOT NULL")
+    shop = sold.groupBy(*cut.own, *by_name).agg(F.struct(*(F.sum(name).alias(name) for name in OF_SHOP)).alias("shop"))
+    return found.join(shop, on=[*cut.own, "facet", "name"], how="left")
+
+
+def measures() -> list[Column]:
+    """What is summed, of the columns of ``features.user_item_days``."""
+    return [
+        F.col("purchases").alias("lines"),
+        F.expr("views + carts").alias("looks"),
+        F.when(F.col("priced_pieces") > 0, F.col("gross")).alias("paid"),
+        *(F.col(name) for name in ("priced_pieces", "ratings", "rating_sum")),
+    ]
 
 
 def _named(kind: str) -> Column:
@@ -69,18 +93,19 @@ def _named(kind: str) -> Column:
     return F.struct(F.lit(kind).alias("facet"), name.alias("name"))
 
 
-def contexts(days: DataFrame) -> DataFrame:
+def contexts(days: DataFrame, *, cut: Cut) -> DataFrame:
     """``user_id``, ``facet``, ``name``, ``events``, ``last_at``: of each user's channels, regions and devices.
 
     Args:
-        days: rows of ``features.user_days`` before a cut.
+        days: rows of ``features.user_days`` before the cut, with ``as_of``, as the result, where each has its own.
     """
-    told = days.where("contexts IS NOT NULL").select("user_id", F.explode("contexts").alias("_context"))
+    by_user = ["user_id", *cut.own]
+    told = days.where("contexts IS NOT NULL").select(*by_user, F.explode("contexts").alias("_context"))
     names = [F.struct(F.lit(kind).alias("facet"), F.col(f"_context.{kind}").alias("name")) for kind in OF_EVENTS]
     each = told.repartition("user_id").select(
-        "user_id", F.explode(F.array(*names)).alias("_facet"), "_context.events", "_context.last_at"
+        *by_user, F.explode(F.array(*names)).alias("_facet"), "_context.events", "_context.last_at"
     )
     known = each.where("_facet.name IS NOT NULL")
-    return known.groupBy("user_id", F.col("_facet.facet").alias("facet"), F.col("_facet.name").alias("name")).agg(
+    return known.groupBy(*by_user, F.col("_facet.facet").alias("facet"), F.col("_facet.name").alias("name")).agg(
         F.sum("events").alias("events"), F.max("last_at").alias("last_at")
     )

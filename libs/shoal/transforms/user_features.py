@@ -5,7 +5,7 @@ aggregation, whatever their windows; those that are made of others follow in ord
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -16,6 +16,7 @@ from shoal.tables.user_features import FEATURES
 from shoal.tables.vocabulary import SCORED
 from shoal.transforms import outliers, suspects
 from shoal.transforms.accounts import consents_at, counted
+from shoal.transforms.cuts import Cut
 from shoal.transforms.facets import contexts, facets
 from shoal.transforms.limits import Limits, recent
 from shoal.transforms.sessions import baskets, sessions
@@ -30,7 +31,7 @@ def user_features(
     item_days: DataFrame,
     users: DataFrame,
     *,
-    as_of: date,
+    as_of: date | None,
     run_id: str,
     items: DataFrame | None = None,
     user_changes: DataFrame | None = None,
@@ -38,8 +39,12 @@ def user_features(
     limits: Limits | None = None,
     only: Collection[str] | None = None,
     own: Sequence[Feature] = (),
+    shop: DataFrame | None = None,
 ) -> DataFrame:
     """Summarise each user's tiles before ``as_of``.
+
+    Many cuts at once are computed by the same code: rows of tiles, users and changes have then their own ``as_of`` and
+    are there once for each cut after them; ``people.tiles_at`` makes them.
 
     Users without a purchase are kept, with ``frequency`` 0 and a null ``recency_days``: they are the prospects
     that marketing asks for. Staff and test accounts are left out, and who objected to profiling before ``as_of``.
@@ -48,26 +53,31 @@ def user_features(
         days: rows of ``features.user_days``.
         item_days: rows of ``features.user_item_days``.
         users: rows of ``silver.users``.
-        as_of: first shop-local day that must *not* be seen, so that a label built from it cannot leak.
-        items: the catalogue as it was before ``as_of``, one row of ``silver.items`` per item; None: of no item it is
-            known what it is.
+        as_of: first shop-local day that must *not* be seen, so that a label built from it cannot leak; None: each row
+            has its own, in the column ``as_of``.
+        items: the catalogue as it was before ``as_of``, one row of ``silver.items`` per item, or all its rows where
+            there are many cuts; None: of no item it is known what it is.
         user_changes: rows of ``silver.user_changes``; None in a shop without a user feed.
-        accounts: of ``identities.accounts_at`` for this day, under whose ``user_id`` the tiles are; None where no
-            account was merged.
+        accounts: of ``identities.accounts_at`` for this cut, or for each, under whose ``user_id`` the tiles are; None
+            where no account was merged.
         limits: beyond which users are suspect and purchases extreme, and the edges of scores; None: nobody is, and
-            nothing, and nobody has a score.
+            nothing, and nobody has a score. They are those of one day, and there are none with many cuts.
         only: names of the features that are wanted; what others need is not computed.
         own: features of the shop's own; all of them are wanted.
+        shop: with many cuts, what all users did with each item before each of them, of ``shop_items``.
 
     Returns:
-        Rows of ``features.users``, one per user; with ``only``, its key and these columns and :data:`ALWAYS`.
+        Rows of ``features.users``, one per user, or user and cut; with ``only``, its key and these columns and
+        :data:`ALWAYS`.
     """
     known = Features([*FEATURES.values(), *own]) if own else FEATURES
     needed = known if only is None else known.needed_for([*only, *ALWAYS, *(feature.name for feature in own)])
-    before = F.col("event_date") < F.lit(as_of)
-    seen, seen_items = days.where(before), item_days.where(before)
+    cut = Cut(as_of)
+    by_user = ["user_id", *cut.own]
+    seen, seen_items = cut.before(days), cut.before(item_days)
     judgements, acts = list[DataFrame](), list[Column]()  # by user
     if limits is not None:
+        assert as_of is not None, "limits are those of one day"
         extremes = outliers.extremes(seen_items, limits)
         judgements = [suspects.breadth_of_busy(recent(days, as_of, limits.params), item_days, limits.params)]
         if _EXTREME in needed:
@@ -77,14 +87,14 @@ def user_features(
             judgements.append(seen.groupBy("user_id").agg(*acts))
             acts = []
             seen, seen_items = outliers.treated(seen, seen_items, extremes, limits.treatment)
-    everyone = seen.groupBy("user_id").agg(*_aggregates(needed.over("days"), as_of), *acts)
+    everyone = seen.groupBy(*by_user).agg(*_aggregates(needed.over("days"), cut), *acts)
     who_counts = counted(users, user_changes, as_of=as_of, accounts=accounts)
-    everyone = everyone.join(who_counts, on="user_id", how="left_semi")
-    for told in (*_others(needed, seen, seen_items, items, user_changes, accounts, as_of), *judgements):
-        everyone = everyone.join(told, on="user_id", how="left")
-    marks = {"run_id": F.lit(run_id), "as_of": F.lit(as_of), **_marks(limits, _EXTREME in needed)}
+    everyone = everyone.join(who_counts, on=by_user, how="left_semi")
+    for told in (*_others(needed, cut, seen, seen_items, items, user_changes, accounts, shop), *judgements):
+        everyone = everyone.join(told, on=by_user, how="left")
+    marks = {"run_id": F.lit(run_id), "as_of": cut.column, **_marks(limits, _EXTREME in needed)}
     marks |= _edges(limits, needed)
-    features = _derived(_gathered(everyone, needed, marks), needed, own, as_of)
+    features = _derived(_gathered(everyone, needed, marks), needed, own, cut)
     if only is None:
         return USER_FEATURES.select(features)
     wanted = [name for name in FEATURES if name in {*only, *ALWAYS}]
@@ -93,36 +103,42 @@ def user_features(
 
 def _others(
     needed: Features,
+    cut: Cut,
     days: DataFrame,
     item_days: DataFrame,
     items: DataFrame | None,
     user_changes: DataFrame | None,
     accounts: DataFrame | None,
-    as_of: date,
+    shop: DataFrame | None,
 ) -> list[DataFrame]:
     """What is aggregated over other rows than a user's days, by user; nothing of which no feature is needed."""
-    found = []
+    found = list[DataFrame]()
+
+    def summarise(rows: DataFrame, features: list[Feature]) -> None:
+        found.append(rows.groupBy("user_id", *cut.own).agg(*_aggregates(features, cut)))
+
     if of_orders := needed.over("orders"):
-        found.append(days.where("orders > 0").groupBy("user_id").agg(*_aggregates(of_orders, as_of)))
+        summarise(days.where("orders > 0"), of_orders)
     if of_sessions := needed.over("sessions"):
-        found.append(sessions(days).groupBy("user_id").agg(*_aggregates(of_sessions, as_of)))
+        summarise(sessions(days, cut=cut), of_sessions)
     if of_basket := needed.over("basket"):
-        left = baskets(item_days, items if any("price" in each.identifiers for each in of_basket) else None)
-        found.append(left.groupBy("user_id").agg(*_aggregates(of_basket, as_of)))
+        priced = items if any("price" in each.identifiers for each in of_basket) else None
+        summarise(baskets(item_days, priced, cut=cut), of_basket)
     if of_facets := needed.over("facets"):
         met = facets(
             item_days,
             items,
+            cut=cut,
             kinds={text for feature in of_facets for text in feature.texts},
             beside_the_shop=any("shop" in feature.identifiers for feature in of_facets),
+            sums=shop,
         )
-        found.append(met.groupBy("user_id").agg(*_aggregates(of_facets, as_of)))
+        summarise(met, of_facets)
     if of_contexts := needed.over("contexts"):
-        found.append(contexts(days).groupBy("user_id").agg(*_aggregates(of_contexts, as_of)))
+        summarise(contexts(days, cut=cut), of_contexts)
     of_consents = needed.over("consents")
     if of_consents and user_changes is not None:
-        allowed = consents_at(user_changes, as_of=as_of, accounts=accounts)
-        found.append(allowed.groupBy("user_id").agg(*_aggregates(of_consents, as_of)))
+        summarise(consents_at(user_changes, as_of=cut.day, accounts=accounts), of_consents)
     return found
 
 
@@ -159,11 +175,11 @@ def _gathered(rows: DataFrame, needed: Features, marks: Mapping[str, Column]) ->
     return rows.select("user_id", *(column.alias(name) for name, column in found.items()))
 
 
-def _derived(rows: DataFrame, needed: Features, own: Sequence[Feature], as_of: date) -> DataFrame:
+def _derived(rows: DataFrame, needed: Features, own: Sequence[Feature], cut: Cut) -> DataFrame:
     """With the features that are made of others, the simplest first, and the shop's own as a map."""
     by_depth: dict[int, list[str]] = {}
     for feature in needed.over("user"):
-        by_depth.setdefault(needed.depth(feature.name), []).append(_sql(feature, as_of))
+        by_depth.setdefault(needed.depth(feature.name), []).append(_sql(feature, cut))
     named = ", ".join(f"'{feature.name}', {feature.name}" for feature in own)
     by_depth[max(by_depth, default=0) + 1] = [f"CAST(map({named}) AS map<string, double>) AS own"]
     found = rows
@@ -172,14 +188,12 @@ def _derived(rows: DataFrame, needed: Features, own: Sequence[Feature], as_of: d
     return found
 
 
-def _aggregates(features: list[Feature], as_of: date) -> list[Column]:
-    return [F.expr(_sql(feature, as_of)) for feature in features]
+def _aggregates(features: list[Feature], cut: Cut) -> list[Column]:
+    return [F.expr(_sql(feature, cut)) for feature in features]
 
 
-def _sql(feature: Feature, as_of: date) -> str:
+def _sql(feature: Feature, cut: Cut) -> str:
     """Its SQL at a cut, under its name."""
-    sql = feature.sql.replace(":as_of", f"DATE '{as_of}'")
-    if feature.window is not None:
-        sql = sql.replace(":since", f"DATE '{as_of - timedelta(days=feature.window)}'")
+    sql = cut.sql(feature.sql, feature.window)
     typed = sql if feature.type is None else f"CAST({sql} AS {feature.type.simpleString()})"
     return f"{typed} AS {feature.name}"

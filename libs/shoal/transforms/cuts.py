@@ -1,0 +1,43 @@
+"""Where the past ends: on one day for everybody, or for each row on a day of its own.
+
+What is computed at a cut is written once. With one day it is a literal in the plan, and whatever is said is said by
+user. With many, rows carry theirs in the column ``as_of``, and whatever is said is said by user and ``as_of``.
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The first shop-local day that must *not* be seen; None: of each row its own."""
+
+    day: date | None
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """What a key has beside its own columns: ``as_of``, or nothing."""
+        return () if self.day is not None else ("as_of",)
+
+    @property
+    def column(self) -> Column:
+        """The day, as a column of rows."""
+        return F.col("as_of") if self.day is None else F.lit(self.day)
+
+    def before(self, rows: DataFrame, day: str = "event_date") -> DataFrame:
+        """The rows that are seen; ``day`` is the column that says of when they are."""
+        return rows.where(F.col(day) < self.column)
+
+    def sql(self, text: str, window: int | None = None) -> str:
+        """SQL of a feature, with ``:as_of`` and ``:since`` put in."""
+        if self.day is None:
+            as_of, since = "as_of", f"date_sub(as_of, {window})"
+        else:
+            as_of, since = f"DATE '{self.day}'", f"DATE '{self.day - timedelta(days=window or 0)}'"
+        return text.replace(":as_of", as_of).replace(":since", since)
+
+
+EACH = Cut(None)
