@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from shoal.models.recommend import owned, strengths
+from shoal.models.recommend import acts, owned, strengths
 from shoal.params import RecommendParams
 from shoal.tables import ACCOUNT_ALIASES, EVENTS, IDENTITIES, USER_DAYS, USER_ITEM_DAYS
 from shoal.transforms import tiles
@@ -211,7 +211,7 @@ def test_a_link_changes_what_cuts_after_it_know_and_nothing_before(frame, event,
             days, item_days, users(told), as_of=as_of, run_id="r",
             only=["views_30d", "frequency", "spend", "active_days", "orders_30d", "distinct_items", "gap_median_days"],
         )  # fmt: skip
-        pairs = (strengths(item_days, as_of=as_of, params=PARAMS), owned(item_days, as_of=as_of))
+        pairs = (strengths(item_days, as_of=as_of, params=PARAMS), owned(acts(item_days, as_of=as_of)))
         by_user = {row.user_id: row for row in features.collect()}
         return (by_user, [sorted(map(str, rows.collect())) for rows in pairs]), by_user
 

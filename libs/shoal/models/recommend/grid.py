@@ -85,7 +85,7 @@ def with_barred(rows: DataFrame, barred: DataFrame, numbers: DataFrame, count: i
     found = (
         barred.join(sent_if_few(numbers, count), "item_id", how="inner")
         .groupBy(F.col("user_id").alias("key"))
-        .agg(F.sort_array(F.collect_list("number")).alias("barred"))
+        .agg(F.sort_array(F.collect_set("number")).alias("barred"))
     )
     nothing = F.array().cast("array<int>")
     return rows.join(found, "key", how="left").withColumn("barred", F.coalesce("barred", nothing))

@@ -1,0 +1,103 @@
+"""What the lists of a run may learn from, and what they may offer to whom."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from shoal import ordinary, runs
+from shoal.config import Config
+from shoal.frames import persisted
+from shoal.lake import Lake
+from shoal.models import recommend
+from shoal.models.recommend import Backtest
+from shoal.params import BoughtTogetherParams, StrengthParams
+from shoal.people import People
+from shoal.runs import Run
+from shoal.tables import EVENTS, ITEMS, USER_CHANGES, USER_FEATURES, USER_ITEM_DAYS, USERS
+from shoal.transforms.accounts import counted
+from shoal.transforms.baskets import baskets, of_users_and_guests
+from shoal.transforms.catalogue import goods_at, in_stock
+
+
+@dataclass(frozen=True)
+class Assortment:
+    """Frames that hold for as long as it is open; what several lists need is computed once."""
+
+    lake: Lake
+    run: Run
+    people: People
+    item_days: DataFrame  # tiles before the run's day, of everyone who counts
+    acts: DataFrame  # what they did with each item, as of shoal.models.recommend.acts
+    items: DataFrame  # what may be recommended, by item_id, with what is to be known of it
+    features: DataFrame  # features.users of the run
+    suspects: DataFrame | None  # user_id; None where there are none
+    held: ExitStack
+    _liked: dict[str, DataFrame] = field(default_factory=dict)
+
+    @property
+    def groups(self) -> DataFrame:
+        """``item_id`` and ``item_group_id``."""
+        return self.items.select("item_id", "item_group_id")
+
+    def offered(self, in_stock_only: bool) -> DataFrame:
+        """The same of what may be named."""
+        return (in_stock(self.items) if in_stock_only else self.items).select("item_id", "item_group_id")
+
+    def active(self, days: int) -> DataFrame:
+        """``user_id`` of the users with an event in the last ``days``."""
+        return ordinary.humans(self.features).where(F.col("recency_event_days") <= days).select("user_id")
+
+    def liked(self, params: StrengthParams) -> DataFrame:
+        """Strengths by these settings."""
+        key = f"{sorted(params.weights.items())} {params.half_life_days}"
+        if key not in self._liked:
+            found = recommend.strengths(self.item_days, as_of=self.run.day, params=params)
+            self._liked[key] = self.held.enter_context(persisted(found))
+        return self._liked[key]
+
+    @contextmanager
+    def backtest(self, days: int) -> Iterator[Backtest]:
+        """What was known so many days before the run's day, and what was bought since."""
+        with self.people.kept_tiles(USER_ITEM_DAYS, self.run.day - timedelta(days=days)) as tiles:
+            earlier = None if self.people.are_users_only else _but(tiles, self.suspects)
+            with recommend.backtest(
+                self.item_days, self.groups, as_of=self.run.day, days=days, known_before=earlier
+            ) as test:
+                yield test
+
+    @contextmanager
+    def orders(self, params: BoughtTogetherParams) -> Iterator[DataFrame]:
+        """``items`` of each order of guests, and of the users whom models may learn from."""
+        events = _but(self.lake.read(EVENTS, self.run.versions_read[EVENTS.name]), self.suspects)
+        changes = runs.read_if_there(self.lake, self.run, USER_CHANGES)
+        if changes is not None:
+            users = self.lake.read(USERS, self.run.versions_read[USERS.name])
+            events = of_users_and_guests(events, counted(users, changes, as_of=self.run.day))
+        found = baskets(events, as_of=self.run.day, days=params.days, max_items=params.max_items)
+        with persisted(found.select("items")) as kept:
+            yield kept
+
+
+@contextmanager
+def opened(lake: Lake, config: Config, run: Run) -> Iterator[Assortment]:
+    """What a run may learn from and offer, by the versions that it has pinned."""
+    with ExitStack() as held:
+        people = People(lake, run, config.features)
+        features = lake.read(USER_FEATURES, run.versions_read[USER_FEATURES.name]).where(run.slice)
+        suspects = ordinary.suspects_of(features)
+        tiles = held.enter_context(people.kept_tiles(USER_ITEM_DAYS, run.day))
+        item_days = _but(tiles.where(F.col("event_date") < F.lit(run.day)), suspects)
+        if USER_CHANGES.name in run.versions_read:  # who is left out of the features teaches nothing either
+            item_days = item_days.join(features.select("user_id"), on="user_id", how="left_semi")
+        acts = held.enter_context(persisted(recommend.acts(item_days, as_of=run.day)))
+        items = held.enter_context(persisted(goods_at(lake.read(ITEMS, run.versions_read[ITEMS.name]), run.day)))
+        yield Assortment(lake, run, people, item_days, acts, items, features, suspects, held)
+
+
+def _but(acts: DataFrame, suspects: DataFrame | None) -> DataFrame:
+    """Acts of others than suspects; those of nobody known stay."""
+    return acts if suspects is None else acts.join(suspects, on="user_id", how="left_anti")
