@@ -1,12 +1,12 @@
 """features.users, features.user_item_days, features.visitor_item_days, silver.events, silver.items, silver.users,
-silver.user_changes, silver.identities, silver.account_aliases ->
-gold.recommendations, gold.similar_items, gold.bought_together
+silver.user_changes, silver.identities, silver.account_aliases, gold.segments ->
+gold.recommendations, gold.recommendations_by_segment, gold.similar_items, gold.bought_together
 """
 
 from collections.abc import Mapping
 from functools import reduce
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from shoal import assortment, choosing, runs
@@ -17,7 +17,7 @@ from shoal.lake import Lake
 from shoal.models import recommend
 from shoal.models.metric import Metric
 from shoal.runs import Run
-from shoal.tables import BOUGHT_TOGETHER, RECOMMENDATIONS, SIMILAR_ITEMS
+from shoal.tables import BOUGHT_TOGETHER, RECOMMENDATIONS, RECOMMENDATIONS_BY_SEGMENT, SIMILAR_ITEMS
 
 
 def recommend_items(lake: Lake, config: Config, run: Run) -> None:
@@ -28,11 +28,17 @@ def recommend_items(lake: Lake, config: Config, run: Run) -> None:
         metrics = _measured(config, shop)
         for entry, said in _for_users(lake, config, run, shop, metrics).items():
             metrics[entry] += said
+        places = _places(lake, run)
+        for entry, params in config.recommend.items():
+            metrics[entry].append(
+                choosing.short(params, shop, places.get((entry, 1), 0), places.get((entry, params.top_n), 0))
+            )
+        run.rows = sum(places.values())
+        _for_segments(lake, config, run, shop)
         _beside_items(lake, config, run, shop)
     runs.record_metrics(
         lake, run, choosing.STAGE, [(entry, metric) for entry, found in metrics.items() for metric in found]
     )
-    run.rows = lake.read(RECOMMENDATIONS).where(run.slice).count()
     return None
 
 
@@ -53,20 +59,33 @@ def _for_users(
     for entry, params in config.recommend.items():
         judged = recommend.judge(metrics[entry], params)
         voices, said[entry] = choosing.voices(lake, config, run, shop, entry, judged)
-        barred = recommend.owned(shop.acts) if params.exclude_owned else recommend.nothing(shop.acts)
-        found = recommend.lists(
-            voices, shop.active(params.active_days), barred, shop.offered(params.in_stock_only), params.top_n
-        )
-        rows.append(found.withColumn("list_name", F.lit(entry)))
+        rows.append(choosing.named(voices, shop, params).withColumn("list_name", F.lit(entry)))
     if rows:
-        every = reduce(DataFrame.unionByName, rows).drop("item_group_id").join(shop.items, on="item_id", how="inner")
+        every = shop.shown(reduce(DataFrame.unionByName, rows))
         lake.replace(RECOMMENDATIONS, every.withColumn("run_id", F.lit(run.key)), where=run.slice, once=run.key)
     return said
 
 
+def _for_segments(lake: Lake, config: Config, run: Run, shop: Assortment) -> None:
+    """Put in place what is popular in each segment and region."""
+    near = shop.by_segment(next(iter(config.segments), None), config.by_segment)
+    rows = shop.shown(recommend.shown_by_segment(near, config.by_segment.top_n))
+    lake.replace(RECOMMENDATIONS_BY_SEGMENT, rows.withColumns(_stamp(run)), where=run.slice, once=run.key)
+
+
+def _places(lake: Lake, run: Run) -> dict[tuple[str, int], int]:
+    """How many users have an item at each place of each list."""
+    counts = lake.read(RECOMMENDATIONS).where(run.slice).groupBy("list_name", "rank").count()
+    return {(row["list_name"], row["rank"]): row["count"] for row in counts.collect()}
+
+
+def _stamp(run: Run) -> dict[str, Column]:
+    return {"run_id": F.lit(run.key), "as_of": F.lit(run.day)}
+
+
 def _beside_items(lake: Lake, config: Config, run: Run, shop: Assortment) -> None:
     """Name beside each item those that the same users want, and those that are in the same orders."""
-    stamp = {"run_id": F.lit(run.key), "as_of": F.lit(run.day)}
+    stamp = _stamp(run)
     params = config.similar_items
     similar = recommend.similar_items(shop.liked(params), shop.groups, shop.offered(params.in_stock_only), params)
     lake.replace(SIMILAR_ITEMS, similar.withColumns(stamp), where=run.slice, once=run.key)

@@ -13,11 +13,11 @@ from shoal.config import Config
 from shoal.frames import persisted
 from shoal.lake import Lake
 from shoal.models import recommend
-from shoal.models.recommend import Backtest
-from shoal.params import BoughtTogetherParams, StrengthParams
+from shoal.models.recommend import Backtest, FittedBySegment
+from shoal.params import BoughtTogetherParams, BySegmentParams, RecommendParams, StrengthParams
 from shoal.people import People
 from shoal.runs import Run
-from shoal.tables import EVENTS, ITEMS, USER_CHANGES, USER_FEATURES, USER_ITEM_DAYS, USERS
+from shoal.tables import EVENTS, ITEMS, SEGMENTS, USER_CHANGES, USER_FEATURES, USER_ITEM_DAYS, USERS
 from shoal.transforms.accounts import counted
 from shoal.transforms.baskets import baskets, of_users_and_guests
 from shoal.transforms.catalogue import goods_at, in_stock
@@ -37,6 +37,8 @@ class Assortment:
     suspects: DataFrame | None  # user_id; None where there are none
     held: ExitStack
     _liked: dict[str, DataFrame] = field(default_factory=dict)
+    _actives: dict[int, int] = field(default_factory=dict)
+    _by_segment: list[FittedBySegment] = field(default_factory=list)
 
     @property
     def groups(self) -> DataFrame:
@@ -44,12 +46,57 @@ class Assortment:
         return self.items.select("item_id", "item_group_id")
 
     def offered(self, in_stock_only: bool) -> DataFrame:
-        """The same of what may be named."""
-        return (in_stock(self.items) if in_stock_only else self.items).select("item_id", "item_group_id")
+        """The items that may be named."""
+        return in_stock(self.items) if in_stock_only else self.items
+
+    def admitted(self, params: RecommendParams) -> DataFrame:
+        """The items that a list may name."""
+        return recommend.admitted(self.offered(params.in_stock_only), params.rules)
+
+    def barred(self, params: RecommendParams) -> DataFrame:
+        """``user_id`` and ``item_id`` that a list must not name."""
+        if not params.exclude_owned:
+            return recommend.nothing(self.acts)
+        return recommend.still_owned(self.acts, self.items, self.run.day, params.rules.bought_within_days)
 
     def active(self, days: int) -> DataFrame:
         """``user_id`` of the users with an event in the last ``days``."""
         return ordinary.humans(self.features).where(F.col("recency_event_days") <= days).select("user_id")
+
+    def actives(self, days: int) -> int:
+        """How many these are."""
+        if days not in self._actives:
+            self._actives[days] = self.active(days).count()
+        return self._actives[days]
+
+    def shown(self, rows: DataFrame) -> DataFrame:
+        """Rows that name an item, with what there is to be known of it."""
+        return rows.drop("item_group_id").join(self.items, on="item_id", how="inner")
+
+    def own(self, params: StrengthParams) -> DataFrame:
+        """What users have done that may be named as a reason: pairs with ``strength``, ``bought`` and ``title``."""
+        bought = recommend.owned(self.acts).withColumn("bought", F.lit(True))
+        return (
+            self.liked(params)
+            .join(self.items.select("item_id", "title"), on="item_id", how="inner")
+            .join(bought, on=["user_id", "item_id"], how="left")
+            .withColumn("bought", F.coalesce("bought", F.lit(False)))
+        )
+
+    def by_segment(self, shown: str | None, params: BySegmentParams) -> FittedBySegment:
+        """What is popular in each segment and region.
+
+        Args:
+            shown: the segmentation whose segments count; None: none.
+        """
+        if not self._by_segment:
+            of_run = self.lake.read(SEGMENTS).where(self.run.slice).where(F.col("segmentation") == F.lit(shown))
+            people = ordinary.humans(self.features).select("user_id", F.col("last_region").alias("region"))
+            people = people.join(of_run.select("user_id", "segment_id", "segment_name"), on="user_id", how="left")
+            items = self.offered(params.in_stock_only)
+            ranked = recommend.by_segment(self.acts, people, items, as_of=self.run.day, params=params)
+            self._by_segment.append(FittedBySegment(self.held.enter_context(persisted(ranked)), people))
+        return self._by_segment[0]
 
     def liked(self, params: StrengthParams) -> DataFrame:
         """Strengths by these settings."""

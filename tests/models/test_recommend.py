@@ -6,6 +6,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
+from shoal.config import load_config
 from shoal.errors import ConfigError
 from shoal.frames import few_rows
 from shoal.models.recommend import (
@@ -26,12 +27,12 @@ from shoal.params import RecommendParams
 from shoal.tables import FACTORS, RECOMMENDATIONS, USER_ITEM_DAYS
 
 AS_OF = date(2024, 6, 1)
-PARAMS = RecommendParams(
-    model="als", engine="mllib", top_n=3, active_days=180, in_stock_only=True, exclude_owned=True,
-    weights={"views": 1.0, "favourites": 2.0, "carts": 3.0, "purchases": 5.0}, half_life_days=10.0,
-    rank=4, max_iter=5, reg=0.1, alpha=1.0, seed=7, min_interactions=1,
-    popularity_days=90, test_days=30, k=10,
-)  # fmt: skip
+PARAMS = load_config().recommend["for_you"].model_copy(update={
+    "model": "als", "engine": "mllib", "top_n": 3, "active_days": 180, "in_stock_only": True, "exclude_owned": True,
+    "weights": {"views": 1.0, "favourites": 2.0, "carts": 3.0, "purchases": 5.0}, "half_life_days": 10.0,
+    "rank": 4, "max_iter": 5, "reg": 0.1, "alpha": 1.0, "seed": 7, "min_interactions": 1,
+    "popularity_days": 90, "test_days": 30, "k": 10,
+})  # fmt: skip
 
 
 def params(**changes) -> RecommendParams:

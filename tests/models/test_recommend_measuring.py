@@ -7,21 +7,21 @@ import numpy as np
 import pytest
 from sklearn.metrics import ndcg_score
 
+from shoal.config import load_config
 from shoal.frames import few_rows
 from shoal.models.metric import Metric
 from shoal.models.recommend import acts, backtest
 from shoal.models.recommend.measuring import Z_95, Contest, Judgement, bought_before, compare, evaluate, judge
 from shoal.models.recommend.measuring import measure as measured
-from shoal.params import RecommendParams
 from shoal.tables import USER_ITEM_DAYS
 
 AS_OF = date(2024, 6, 1)
-PARAMS = RecommendParams(
-    model="als", engine="mllib", top_n=2, active_days=180, in_stock_only=True, exclude_owned=False,
-    weights={"purchases": 5.0, "views": 1.0},
-    half_life_days=90.0, rank=4, max_iter=4, reg=0.1, alpha=1.0, seed=7, min_interactions=1,
-    popularity_days=90, test_days=30, k=2,
-)  # fmt: skip
+PARAMS = load_config().recommend["for_you"].model_copy(update={
+    "model": "als", "engine": "mllib", "top_n": 2, "active_days": 180, "in_stock_only": True, "exclude_owned": False,
+    "weights": {"purchases": 5.0, "views": 1.0},
+    "half_life_days": 90.0, "rank": 4, "max_iter": 4, "reg": 0.1, "alpha": 1.0, "seed": 7, "min_interactions": 1,
+    "popularity_days": 90, "test_days": 30, "k": 2,
+})  # fmt: skip
 
 
 @pytest.fixture

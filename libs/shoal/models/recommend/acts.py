@@ -15,7 +15,8 @@ def acts(user_item_days: DataFrame, *, as_of: date) -> DataFrame:
 
     Returns:
         One row per ``user_id`` and ``item_id``: ``times`` (days on which it was bought), ``purchases`` and ``returns``
-        (lines), ``first_bought``, ``last_bought``, ``last_carted`` and ``last_viewed`` (days; null if never).
+        (lines), ``first_bought``, ``last_bought``, ``last_carted`` and ``last_viewed`` (days; null if never), ``spent``
+        and ``priced_pieces`` (of purchase lines with a price; null without one).
     """
     bought_on = _day_of("purchases")
     return (
@@ -29,6 +30,8 @@ def acts(user_item_days: DataFrame, *, as_of: date) -> DataFrame:
             F.max(bought_on).alias("last_bought"),
             F.max(_day_of("carts")).alias("last_carted"),
             F.max(_day_of("views")).alias("last_viewed"),
+            F.sum(F.when(F.col("priced_pieces") > 0, F.col("gross"))).alias("spent"),
+            F.sum("priced_pieces").alias("priced_pieces"),
         )
     )
 
@@ -63,6 +66,24 @@ def owned(acts: DataFrame) -> DataFrame:
         acts: rows of :func:`acts`.
     """
     return acts.where("times > 0").select("user_id", "item_id")
+
+
+def abandoned(acts: DataFrame) -> DataFrame:
+    """What users put into the cart and have not bought since.
+
+    Tiles know days, no hours: what was bought on the day on which it was put there was bought after. Nor do they know
+    what was taken out again.
+
+    Args:
+        acts: rows of :func:`acts`.
+
+    Returns:
+        ``user_id``, ``item_id`` and ``last_at`` (the day on which it was put there last, at midnight).
+    """
+    left = F.col("last_bought").isNull() | (F.col("last_bought") < F.col("last_carted"))
+    return acts.where(F.col("last_carted").isNotNull() & left).select(
+        "user_id", "item_id", F.col("last_carted").cast("timestamp").alias("last_at")
+    )
 
 
 def since(as_of: date, days: int) -> Column:

@@ -34,8 +34,16 @@ class Voice:
     model_id: str | None = None  # of what is stored in ops.models
 
 
-def lists(voices: Sequence[Voice], users: DataFrame, barred: DataFrame, items: DataFrame, n: int) -> DataFrame:
-    """A ranked list for every user: what the first voice names, then the next where it names too few or nothing.
+@dataclass(frozen=True)
+class Named:
+    """What a voice named: ``user_id``, ``item_id``, ``item_group_id``, ``rank`` and ``score``."""
+
+    voice: Voice
+    rows: DataFrame
+
+
+def named_by(voices: Sequence[Voice], users: DataFrame, barred: DataFrame, items: DataFrame, n: int) -> list[Named]:
+    """For every user what the first voice names, then the next where it names too few or nothing.
 
     Each user gets exactly ``n`` items if the last voice can name every item, or as many as there are item groups with
     an item that is not barred to the user.
@@ -44,12 +52,8 @@ def lists(voices: Sequence[Voice], users: DataFrame, barred: DataFrame, items: D
         voices: in the order in which they are asked; none gives no rows.
         users, barred, items, n: as for :meth:`shoal.models.recommend.recommender.Fitted.best`. Other variants of a
             barred item may be given; bar them too where they must not.
-
-    Returns:
-        ``user_id``, ``rank``, ``item_id``, ``item_group_id``, ``score``, ``source``, ``reason`` and ``model_id``.
-        Scores are comparable within one user and source.
     """
-    rows, own = list[DataFrame](), None
+    found, own = list[Named](), None
     for place, voice in enumerate(voices):
         if own is None:
             best = voice.fitted.best(users, barred, items, n)
@@ -60,13 +64,35 @@ def lists(voices: Sequence[Voice], users: DataFrame, barred: DataFrame, items: D
             best = more(voice.fitted, short, own, barred, items, n)
         best = best.checkpoint() if place < len(voices) - 1 else best  # others go on from it
         own = best if own is None else own.unionByName(best)
-        rows.append(
-            voice.fitted.explained(best).select(
-                "user_id", F.col("rank").cast("int").alias("rank"), "item_id", "item_group_id", "score",
-                F.lit(voice.source).alias("source"), "reason", F.lit(voice.model_id).cast("string").alias("model_id"),
-            )
-        )  # fmt: skip
-    return reduce(DataFrame.unionByName, rows) if rows else few_rows(users.sparkSession, _SCHEMA, [])
+        found.append(Named(voice, best))
+    return found
+
+
+def told(named: Sequence[Named], like: DataFrame) -> DataFrame:
+    """The rows of lists, with who named them and why.
+
+    Args:
+        named: of :func:`named_by`, or arranged.
+        like: any rows of this session.
+
+    Returns:
+        ``user_id``, ``rank``, ``item_id``, ``item_group_id``, ``score``, ``source``, ``reason`` and ``model_id``.
+        Scores are comparable within one user and source.
+    """
+    rows = [
+        one.voice.fitted.explained(one.rows).select(
+            "user_id", F.col("rank").cast("int").alias("rank"), "item_id", "item_group_id", "score",
+            F.lit(one.voice.source).alias("source"), "reason",
+            F.lit(one.voice.model_id).cast("string").alias("model_id"),
+        )
+        for one in named
+    ]  # fmt: skip
+    return reduce(DataFrame.unionByName, rows) if rows else few_rows(like.sparkSession, _SCHEMA, [])
+
+
+def lists(voices: Sequence[Voice], users: DataFrame, barred: DataFrame, items: DataFrame, n: int) -> DataFrame:
+    """A ranked list for every user: :func:`named_by` and :func:`told`."""
+    return told(named_by(voices, users, barred, items, n), users)
 
 
 def nothing(rows: DataFrame) -> DataFrame:

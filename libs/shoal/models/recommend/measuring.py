@@ -1,23 +1,26 @@
 """How good ranked lists are: nDCG, recall and coverage against what users bought afterwards."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import reduce
 from math import log2
+from typing import Any, NamedTuple
 
 from pyspark.sql import Column, DataFrame, Row, Window
 from pyspark.sql import functions as F
 
 from shoal.frames import persisted
 from shoal.models.metric import Metric
-from shoal.models.recommend.acts import acts, habits, owned
+from shoal.models.recommend.acts import abandoned, acts, habits, owned
 from shoal.models.recommend.als import ALS, fit
 from shoal.models.recommend.buy_again import BUY_AGAIN, again_model
-from shoal.models.recommend.lists import Voice, lists, nothing
+from shoal.models.recommend.latest import ABANDONED_CART, cart_model
+from shoal.models.recommend.lists import Explaining, Voice, lists, nothing
 from shoal.models.recommend.popularity import POPULARITY, best_sellers
 from shoal.models.recommend.strengths import strengths
+from shoal.models.recommend.trending import TRENDING, trend_model
 from shoal.params import RecommendParams
 
 Z_95 = 1.959963984540054  # of the normal distribution: 95 % lie within this many standard deviations
@@ -127,25 +130,31 @@ def compare(contests: Sequence[Contest], relevant: DataFrame, allowed_items: Dat
         items that are in any list) and ``users``; None where there is no user or no item. Where als and popularity are
         both in it, the mean difference of nDCG per user ``als - popularity`` with the ends of its normal 95 % interval.
     """
-    shown = [(place, model) for place, contest in enumerate(contests) for model in contest.lists]
-    parts = [
-        contests[place].lists[model].where(F.col("rank") <= contests[place].k)
+    parts = {(id(lists), contest.k): lists for contest in contests for lists in contest.lists.values()}
+    numbers = {part: number for number, part in enumerate(parts)}  # lists that several contests share count once
+    shown = [
+        _Shown(place, model, contest.k, numbers[id(lists), contest.k])
+        for place, contest in enumerate(contests)
+        for model, lists in contest.lists.items()
+    ]
+    frames = [
+        lists.where(F.col("rank") <= k)
         .select("user_id", "item_id", F.col("rank").cast("int").alias("rank"), F.lit(number).alias("list"))
-        for number, (place, model) in enumerate(shown)
+        for number, ((_, k), lists) in enumerate(parts.items())
     ]  # fmt: skip
-    ranks = [F.max(F.when(F.col("list") == n, F.col("rank"))).alias(f"rank_{n}") for n in range(len(shown))]
-    with persisted(reduce(DataFrame.unionByName, parts).groupBy("user_id", "item_id").agg(*ranks)) as wide:
+    ranks = [F.max(F.when(F.col("list") == n, F.col("rank"))).alias(f"rank_{n}") for n in range(len(frames))]
+    with persisted(reduce(DataFrame.unionByName, frames).groupBy("user_id", "item_id").agg(*ranks)) as wide:
         means = _means(contests, shown, wide, relevant)
-        covered = _covered(len(shown), wide, relevant, allowed_items)
+        covered = _covered(len(frames), wide, relevant, allowed_items)
     found: list[list[Metric]] = [[] for _ in contests]
-    for number, (place, model) in enumerate(shown):
-        k, note, items = contests[place].k, contests[place].note, covered["items"]
-        share = covered[f"listed_{number}"] / items if items and means["users"] else None
-        found[place] += [
-            Metric(model, f"ndcg@{k}", _rounded(means[f"ndcg_{number}"]), note),
-            Metric(model, f"recall@{k}", _rounded(means[f"recall_{number}"]), note),
-            Metric(model, f"coverage@{k}", _rounded(share), note),
-            Metric(model, "users", float(means["users"]), note),
+    for one in shown:
+        note, items = contests[one.place].note, covered["items"]
+        share = covered[f"listed_{one.number}"] / items if items and means["users"] else None
+        found[one.place] += [
+            Metric(one.model, f"ndcg@{one.k}", _rounded(means[f"ndcg_{one.number}"]), note),
+            Metric(one.model, f"recall@{one.k}", _rounded(means[f"recall_{one.number}"]), note),
+            Metric(one.model, f"coverage@{one.k}", _rounded(share), note),
+            Metric(one.model, "users", float(means["users"]), note),
         ]
     for place, contest in enumerate(contests):
         if {"als", "popularity"} <= {*contest.lists}:
@@ -153,22 +162,32 @@ def compare(contests: Sequence[Contest], relevant: DataFrame, allowed_items: Dat
     return found
 
 
-def _means(contests: Sequence[Contest], shown: Sequence[tuple[int, str]], wide: DataFrame, relevant: DataFrame) -> Row:
-    """Mean figures over the users, by the number of the list; gaps by that of the contest."""
-    of_user = [F.sort_array(F.collect_list(f"rank_{number}")).alias(f"ranks_{number}") for number in range(len(shown))]
+class _Shown(NamedTuple):
+    """Lists in a contest."""
+
+    place: int  # of the contest
+    model: str
+    k: int
+    number: int  # of the lists, among all
+
+
+def _means(contests: Sequence[Contest], shown: Sequence[_Shown], wide: DataFrame, relevant: DataFrame) -> Row:
+    """Mean figures over the users, by the number of the lists; gaps by that of the contest."""
+    lengths = {one.number: one.k for one in shown}
+    ranks = [F.sort_array(F.collect_list(f"rank_{number}")).alias(f"ranks_{number}") for number in lengths]
     by_user = relevant.join(wide, ["user_id", "item_id"], how="left").groupBy("user_id")
-    figures = by_user.agg(F.count(F.lit(1)).alias("relevant"), *of_user).select(
+    figures = by_user.agg(F.count(F.lit(1)).alias("relevant"), *ranks).select(
         *(
-            at(contests[place].k, f"ranks_{number}")[figure].alias(f"{figure}_{number}")
-            for number, (place, _) in enumerate(shown)
+            at(k, f"ranks_{number}")[figure].alias(f"{figure}_{number}")
+            for number, k in lengths.items()
             for figure in ("ndcg", "recall")
         )
     )
     wanted = [F.avg(name).alias(name) for name in figures.columns]
     for place, contest in enumerate(contests):
         if {"als", "popularity"} <= {*contest.lists}:
-            als, popularity = (F.col(f"ndcg_{shown.index((place, model))}") for model in ("als", "popularity"))
-            gap = als - popularity
+            of = {one.model: F.col(f"ndcg_{one.number}") for one in shown if one.place == place}
+            gap = of["als"] - of["popularity"]
             wanted += [F.avg(gap).alias(f"gap_{place}"), F.stddev_samp(gap).alias(f"spread_{place}")]
     row = figures.agg(F.count(F.lit(1)).alias("users"), *wanted).first()
     assert row is not None, "an aggregate has one row"
@@ -176,7 +195,7 @@ def _means(contests: Sequence[Contest], shown: Sequence[tuple[int, str]], wide: 
 
 
 def _covered(count: int, wide: DataFrame, relevant: DataFrame, allowed_items: DataFrame) -> Row:
-    """How many ``items`` there are, and how many of them stand in any list of the users, by the number of the list."""
+    """How many ``items`` there are, and how many of them stand in any list of the users, by the number of the lists."""
     listed = wide.join(relevant.select("user_id").distinct(), "user_id", how="left_semi").groupBy("item_id")
     by_item = listed.agg(*(F.count(f"rank_{number}").alias(f"listed_{number}") for number in range(count)))
     row = (
@@ -276,31 +295,30 @@ def backtest(
 def measure(test: Backtest, wanted: Mapping[str, RecommendParams]) -> dict[str, list[Metric]]:
     """Fit each list's model on what was known then and measure it on what was bought since.
 
-    Of a list ``buy_again``, what users are offered again is measured on all purchases, beside ``bought_before``: what
-    the user bought most often.
+    Of lists of what users know already, ``buy_again`` and ``abandoned_cart``, what is offered is measured on all
+    purchases, beside ``bought_before``: what the user bought most often.
 
-    Of the others, ``als`` (filled by popularity, as published) and ``popularity`` are measured on what is new to the
-    user, whatever ``exclude_owned`` says: pairs bought before are removed from the lists and from what counts as
-    relevant. ``bought_before`` stands beside them too: where it is strong, people buy the same things again.
+    Of the others, ``als`` and ``trending`` (filled by popularity, as published) and ``popularity`` are measured on what
+    is new to the user, whatever ``exclude_owned`` says: pairs bought before are removed from the lists and from what
+    counts as relevant. ``bought_before`` stands beside them too: where it is strong, people buy the same things again.
+
+    The rules of a list, and what it does for diversity, are left out: it is the model that is measured.
 
     Args:
         test: what was known.
         wanted: the settings of each list by its name; lists are as long as ``k``.
 
     Returns:
-        Per list metrics of buy_again and bought_before; or of als, popularity and bought_before, where those of als are
-        None if it could not be fitted.
+        Per list the metrics of its model and what stands beside it; those of als are None if it could not be fitted.
     """
     new, again = dict[str, Contest](), dict[str, Contest]()
-    repeats = dict[int, DataFrame]()
+    then = _Then(test)
     for entry, params in wanted.items():
-        if params.k not in repeats:
-            repeats[params.k] = bought_before(test.acts, test.items, params.k)
-        own = {"bought_before": repeats[params.k]}
-        if params.model == BUY_AGAIN:
-            own = {BUY_AGAIN: _again(test, params), **own}
+        own = {"bought_before": then.bought_before(params.k)}
+        if params.model in (BUY_AGAIN, ABANDONED_CART):
+            own = {params.model: then.own(params), **own}
         else:
-            new[entry] = Contest(_new(test, params), params.k, NEW.format(days=test.days))
+            new[entry] = Contest(then.new(params), params.k, NEW.format(days=test.days))
         again[entry] = Contest(own, params.k, AGAIN.format(days=test.days))
     found: dict[str, list[Metric]] = {entry: [] for entry in wanted}
     for contests, relevant in ((new, test.new), (again, test.again)):
@@ -314,22 +332,57 @@ def measure(test: Backtest, wanted: Mapping[str, RecommendParams]) -> dict[str, 
     return found
 
 
-def _again(test: Backtest, params: RecommendParams) -> DataFrame:
-    fitted = again_model(params).fit(habits(test.acts))
-    users = test.again.select("user_id").distinct()
-    return lists([] if fitted is None else [Voice(fitted, BUY_AGAIN)], users, nothing(users), test.items, params.k)
+@dataclass(frozen=True)
+class _Then:
+    """The lists of a day in the past; what several lists are set beside is made once."""
 
+    test: Backtest
+    _made: dict[tuple[object, ...], Any] = field(default_factory=dict)
 
-def _new(test: Backtest, params: RecommendParams) -> dict[str, DataFrame]:
-    """Lists of what is new to the users, by the model's name."""
-    users, before = test.new.select("user_id").distinct(), owned(test.acts)
-    popular = best_sellers(test.acts, test.items, as_of=test.as_of, days=params.popularity_days)
-    said = Voice(popular, POPULARITY)
-    found = {POPULARITY: lists([said], users, before, test.items, params.k)}
-    fitted = fit(strengths(test.tiles, as_of=test.as_of, params=params), params) if params.model == ALS else None
-    if fitted is not None:
-        found[ALS] = lists([Voice(fitted, ALS), said], users, before, test.items, params.k)
-    return found
+    def bought_before(self, k: int) -> DataFrame:
+        made: DataFrame = self._once(("before", k), lambda: bought_before(self.test.acts, self.test.items, k))
+        return made
+
+    def own(self, params: RecommendParams) -> DataFrame:
+        """Of what the user knows already."""
+        fitted: Explaining | None
+        if params.model == ABANDONED_CART:
+            fitted = cart_model(params).fit(abandoned(self.test.acts))
+        else:
+            fitted = again_model(params).fit(habits(self.test.acts))
+        users = self.test.again.select("user_id").distinct()
+        voices = [] if fitted is None else [Voice(fitted, params.model)]
+        return lists(voices, users, nothing(users), self.test.items, params.k)
+
+    def new(self, params: RecommendParams) -> dict[str, DataFrame]:
+        """Of what is new to the user, by the model's name."""
+        said, popular = self._popular(params)
+        fitted: Explaining | None = None
+        if params.model == ALS:
+            fitted = fit(strengths(self.test.tiles, as_of=self.test.as_of, params=params), params)
+        elif params.model == TRENDING:
+            fitted = trend_model(params).fit(habits(self.test.acts))
+        if fitted is None:
+            return {POPULARITY: popular}
+        return {POPULARITY: popular, params.model: self._lists([Voice(fitted, params.model), said], params)}
+
+    def _popular(self, params: RecommendParams) -> tuple[Voice, DataFrame]:
+        def made() -> tuple[Voice, DataFrame]:
+            test, days = self.test, params.popularity_days
+            said = Voice(best_sellers(test.acts, test.items, as_of=test.as_of, days=days), POPULARITY)
+            return said, self._lists([said], params)
+
+        found: tuple[Voice, DataFrame] = self._once(("popular", params.k, params.popularity_days), made)
+        return found
+
+    def _lists(self, voices: Sequence[Voice], params: RecommendParams) -> DataFrame:
+        users = self.test.new.select("user_id").distinct()
+        return lists(voices, users, owned(self.test.acts), self.test.items, params.k)
+
+    def _once(self, key: tuple[object, ...], make: Callable[[], Any]) -> Any:
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
 
 
 def _unfitted(names: Sequence[str], k: int, note: str, pairs: int) -> list[Metric]:
