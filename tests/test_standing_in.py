@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from pyspark.sql import Row
 
-from shoal import model_store
+from shoal import choosing, model_store
 from shoal.config import load_config
 from shoal.errors import GateError
 from shoal.model_store import Stored
@@ -18,9 +18,7 @@ from shoal.releases import lineage
 from shoal.runs import Run
 
 DAY = date(2025, 6, 1)
-PROPENSITY, RECOMMEND, SEGMENTS = (
-    importlib.import_module(f"shoal.jobs.{job}") for job in ("score_propensity", "recommend_items", "segment_users")
-)
+PROPENSITY, SEGMENTS = (importlib.import_module(f"shoal.jobs.{job}") for job in ("score_propensity", "segment_users"))
 MODEL = PropensityModel(
     inputs=("frequency",), columns=("frequency",), transforms=("signed_log1p",), fills=(0.0,), means=(0.0,),
     stds=(1.0,), coefficients=(1.0,), intercept=0.0, calibration_slope=1.0, calibration_intercept=0.0, base_rate=0.1,
@@ -132,9 +130,9 @@ def test_strict_lets_a_model_pass_of_which_there_is_only_something_to_mind(run, 
 
 
 def test_popularity_stands_in_for_als_where_nothing_was_released(run, kept):
-    fitted, source, model_id, said = RECOMMEND._stand_in(None, config(), run, "for_you", "popularity is better")
+    voice, said = choosing.stand_in(None, config(), run, "for_you", "popularity is better")
 
-    assert (fitted, source, model_id) == (None, "popularity", None)
+    assert voice is None
     assert (said.model, said.metric, said.value) == ("popularity", "stands_in", 0.0)
     assert run.warnings == ["recommend.for_you: popularity is better; popularity stands in"]
 
@@ -144,13 +142,13 @@ def test_strict_stops_for_als_that_loses(run, kept, older):
     kept.last = older
 
     with pytest.raises(GateError, match="popularity is better"):
-        RECOMMEND._stand_in(None, config(strict="true"), run, "for_you", "popularity is better")
+        choosing.stand_in(None, config(strict="true"), run, "for_you", "popularity is better")
 
 
 def test_als_that_is_not_shown_to_be_better_is_used_with_a_warning_also_where_strict(run, kept):
     undecided = Judgement(undecided="not shown to be better")
 
-    RECOMMEND._stored(None, config(strict="true"), run, "for_you", als("native"), undecided)
+    choosing.stored(None, config(strict="true"), run, "for_you", als("native"), undecided)
 
     assert run.warnings == ["recommend.for_you: not shown to be better"]
     assert len(kept.saved) == 2
@@ -161,7 +159,7 @@ def test_that_mllib_has_fitted_what_is_too_much_for_one_task_is_said(run, kept, 
     told = []
     run.tell = lambda _, text: told.append(text)
 
-    RECOMMEND._stored(None, config(), run, "for_you", als(engine), Judgement())
+    choosing.stored(None, config(), run, "for_you", als(engine), Judgement())
 
     assert told == ["recommend.for_you: 60,000,000 pairs are more than one task takes: mllib has fitted them"] * said
 
@@ -175,7 +173,7 @@ def als(engine):
 
 def test_strict_stops_for_als_that_is_not_tested(run, kept):
     with pytest.raises(GateError, match="not tested"):
-        RECOMMEND._stored(None, config(strict="true"), run, "for_you", None, Judgement(untested="not tested"))
+        choosing.stored(None, config(strict="true"), run, "for_you", None, Judgement(untested="not tested"))
 
     assert kept.saved == []
 

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from shoal.batches import Batch
 from shoal.config import Config
 from shoal.lake import Lake
-from shoal.models.recommend import BUY_AGAIN
+from shoal.models.recommend import ABANDONED_CART, OF_ONES_OWN
 from shoal.quality import gate, known
 from shoal.quality.gate import Part, Verdict
 from shoal.quality.known import KNOWN, NOTHING, More
@@ -21,6 +21,7 @@ from shoal.tables import (
     METRICS,
     PROPENSITIES,
     RECOMMENDATIONS,
+    RECOMMENDATIONS_BY_SEGMENT,
     SEGMENT_PROFILES,
     SEGMENTS,
     SIMILAR_ITEMS,
@@ -30,10 +31,15 @@ from shoal.transforms.catalogue import catalogue_at
 
 _OF_A_RUN = (
     *(USER_FEATURES, SEGMENTS, SEGMENT_PROFILES, PROPENSITIES),
-    *(RECOMMENDATIONS, SIMILAR_ITEMS, BOUGHT_TOGETHER, GOLD_USERS),
+    *(RECOMMENDATIONS, RECOMMENDATIONS_BY_SEGMENT, SIMILAR_ITEMS, BOUGHT_TOGETHER, GOLD_USERS),
 )
 
-_NAMED = {RECOMMENDATIONS: "item_id", SIMILAR_ITEMS: "similar_item_id", BOUGHT_TOGETHER: "other_item_id"}
+_NAMED = {
+    RECOMMENDATIONS: "item_id",
+    RECOMMENDATIONS_BY_SEGMENT: "item_id",
+    SIMILAR_ITEMS: "similar_item_id",
+    BOUGHT_TOGETHER: "other_item_id",
+}
 
 
 def of_bronze(raw: DataFrame, batch: Batch) -> list[Verdict]:
@@ -58,12 +64,16 @@ def of_run(lake: Lake, config: Config, run: Run) -> list[Verdict]:
         RECOMMENDATIONS: known.of_lists(
             {name: params.top_n for name, params in config.recommend.items()},
             [name for name, params in config.recommend.items() if params.in_stock_only],
-            [name for name, params in config.recommend.items() if params.model == BUY_AGAIN],
+            [name for name, params in config.recommend.items() if params.model in OF_ONES_OWN],
+            [name for name, params in config.recommend.items() if params.model == ABANDONED_CART],
         ),
     }
+    of_rules = known.of_list_rules({name: params.rules for name, params in config.recommend.items()})
+    more[RECOMMENDATIONS] = replace(more[RECOMMENDATIONS], rules=[*more[RECOMMENDATIONS].rules, *of_rules])
     goods = catalogue_at(lake.read(ITEMS, run.versions_read[ITEMS.name]), run.day).where("recommendable")
     for table, named in _NAMED.items():
-        offered = goods.select(F.col("item_id").alias(named), F.lit(True).alias("_offered"))
+        facts = ("category", "brand", "cost") if of_rules and table is RECOMMENDATIONS else ()
+        offered = goods.select(F.col("item_id").alias(named), F.lit(True).alias("_offered"), *facts)
         beside[table] = (
             rows[table].join(offered, on=named, how="left").withColumn("is_offered", F.col("_offered").isNotNull())
         )

@@ -10,8 +10,9 @@ from pyspark.sql import functions as F
 
 from shoal import facts, releases
 from shoal.lake import Lake
+from shoal.model_store import LAST_MODEL
 from shoal.models.propensity.model import LOGISTIC_REGRESSION, RECENCY
-from shoal.models.recommend import BUY_AGAIN, POPULARITY
+from shoal.models.recommend import ALS, BUY_AGAIN
 from shoal.replays import IS_REJECTED
 from shoal.tables import (
     BATCHES,
@@ -20,6 +21,7 @@ from shoal.tables import (
     METRICS,
     PROPENSITIES,
     RECOMMENDATIONS,
+    RECOMMENDATIONS_BY_SEGMENT,
     REJECTED_EVENTS,
     SEGMENT_PROFILES,
     SEGMENTS,
@@ -54,6 +56,7 @@ def summary(lake: Lake) -> str:
         _segments(lake, run_id, currency),
         _deciles(lake, run_id),
         _people(lake, run_id, shown["as_of"]),
+        _lists(lake, run_id),
         _beside_items(lake, run_id),
         _metrics(lake, run_id),
         *([_listed("What the models' stages warned of", shown["fallbacks"])] if shown["fallbacks"] else []),
@@ -120,19 +123,18 @@ def _people(lake: Lake, run_id: str, as_of: date) -> str:
     """One user each of the first segments: what they bought last, and what they are offered."""
     segments = _of_run(lake, SEGMENTS, run_id).where("segment_rank <= 3")
     lists = _of_run(lake, RECOMMENDATIONS, run_id)
-    with_list = segments.join(
-        lists.where(~F.col("source").isin(POPULARITY, BUY_AGAIN)).select("user_id").distinct(),
-        on="user_id",
-        how="left_semi",
-    )
+    learned = lists.where(F.col("source").isin(ALS, LAST_MODEL)).select("user_id", "list_name").distinct()
+    with_list = segments.join(learned, on="user_id", how="inner")
     chosen = with_list.groupBy("segment_rank").agg(
-        F.min("user_id").alias("user_id"), F.first("segment_name").alias("name")
+        F.min("user_id").alias("user_id"),
+        F.min("segment_name").alias("name"),
+        F.min("list_name").alias("list_name"),
     )
     people = chosen.orderBy("segment_rank").limit(_PEOPLE).collect()
     ids = [row["user_id"] for row in people]
     bought = _bought_last(lake, ids, as_of)
-    is_own = F.col("source") == BUY_AGAIN
-    offered, again = _offered(lists.where(~is_own), ids), _offered(lists.where(is_own), ids)
+    main = F.col("list_name").isin({row["list_name"] for row in people})
+    offered, again = _offered(lists.where(main), ids), _offered(lists.where(F.col("source") == BUY_AGAIN), ids)
     return "\n\n".join(
         as_table(
             ["bought last", "recommended", "to buy again"],
@@ -144,6 +146,15 @@ def _people(lake: Lake, run_id: str, as_of: date) -> str:
         )
         for user, row in zip(ids, people, strict=True)
     )
+
+
+def _lists(lake: Lake, run_id: str) -> str:
+    """How many users have each list, and how many segments and regions one of their own."""
+    firsts = _of_run(lake, RECOMMENDATIONS, run_id).where("rank = 1").groupBy("list_name").count()
+    users = {row["list_name"]: row["count"] for row in firsts.orderBy("list_name").collect()}
+    groups = _of_run(lake, RECOMMENDATIONS_BY_SEGMENT, run_id).where("rank = 1").count()
+    counts = ", ".join(f"{name} {count:,}" for name, count in users.items())
+    return f"Users with a list: {counts}; segments and regions with one, and the whole shop: {groups:,}"
 
 
 def _beside_items(lake: Lake, run_id: str) -> str:

@@ -114,7 +114,7 @@ def test_null_removes_a_named_entry(written, defaults, entry):
 
 
 def test_what_a_packaged_entry_leaves_out_is_as_in_the_first_of_its_section():
-    for_you, again = load_config(sets=["recommend.for_you.top_n=3"]).recommend.values()
+    for_you, again, *_ = load_config(sets=["recommend.for_you.top_n=3"]).recommend.values()
     made_anew = load_config(sets=["recommend.buy_again=null", "recommend.buy_again={}"]).recommend["buy_again"]
 
     assert (for_you.top_n, again.top_n) == (3, 10), "as packaged, not as set"

@@ -6,29 +6,33 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
+from shoal.config import load_config
 from shoal.errors import ConfigError
 from shoal.frames import few_rows
 from shoal.models.recommend import (
     FittedAls,
-    buy_again,
+    Voice,
+    acts,
+    again_model,
+    best_sellers,
     fit,
     habits,
+    lists,
+    nothing,
     owned,
-    popular,
-    popular_limit,
-    recommend,
     strengths,
 )
+from shoal.models.recommend.popularity import FittedPopularity
 from shoal.params import RecommendParams
 from shoal.tables import FACTORS, RECOMMENDATIONS, USER_ITEM_DAYS
 
 AS_OF = date(2024, 6, 1)
-PARAMS = RecommendParams(
-    model="als", engine="mllib", top_n=3, active_days=180, in_stock_only=True, exclude_owned=True,
-    weights={"views": 1.0, "favourites": 2.0, "carts": 3.0, "purchases": 5.0}, half_life_days=10.0,
-    rank=4, max_iter=5, reg=0.1, alpha=1.0, seed=7, min_interactions=1,
-    popularity_days=90, test_days=30, k=10,
-)  # fmt: skip
+PARAMS = load_config().recommend["for_you"].model_copy(update={
+    "model": "als", "engine": "mllib", "top_n": 3, "active_days": 180, "in_stock_only": True, "exclude_owned": True,
+    "weights": {"views": 1.0, "favourites": 2.0, "carts": 3.0, "purchases": 5.0}, "half_life_days": 10.0,
+    "rank": 4, "max_iter": 5, "reg": 0.1, "alpha": 1.0, "seed": 7, "min_interactions": 1,
+    "popularity_days": 90, "test_days": 30, "k": 10,
+})  # fmt: skip
 
 
 def params(**changes) -> RecommendParams:
@@ -51,9 +55,8 @@ def items_of(spark):
     """``items_of("a", "b")`` or, with groups, ``items_of(("a1", "a"), ("a2", "a"))``."""
 
     def build(*items):
-        if any(isinstance(item, str) for item in items):
-            return few_rows(spark, "item_id string", [(item,) for item in items])
-        return few_rows(spark, "item_id string, item_group_id string", [*items])
+        rows = [(item, item) if isinstance(item, str) else item for item in items]
+        return few_rows(spark, "item_id string, item_group_id string", rows)
 
     return build
 
@@ -132,11 +135,14 @@ class TestStrengths:
             strengths(tiles(), as_of=AS_OF, params=params(weights={"viws": 1.0, "bucket": 1.0}))
 
 
-class TestPopular:
-    def ranked(self, days, items, limit=9):
-        rows = popular(days, items, as_of=AS_OF, days=30, limit=limit).orderBy("rank").collect()
+class TestBestSellers:
+    def ranked(self, days, items, n=9):
+        """Items and scores, best first, as one user gets them who has nothing."""
+        fitted = best_sellers(acts(days, as_of=AS_OF), items, as_of=AS_OF, days=30)
+        user = few_rows(days.sparkSession, "user_id string", [("new",)])
+        rows = fitted.explained(fitted.best(user, nothing(user), items, n)).orderBy("rank").collect()
         assert [row["rank"] for row in rows] == [*range(1, len(rows) + 1)]
-        return [(row["item_id"], row["score"]) for row in rows]
+        return [(row["item_id"], row["score"]) for row in rows], {row["reason"] for row in rows}
 
     def test_counts_distinct_buyers_of_the_window(self, tiles, items_of):
         days = tiles(
@@ -144,20 +150,24 @@ class TestPopular:
             tile("u", "a", 1, purchases=7), tile("u", "c", 31, purchases=1), tile("v", "c", 0, purchases=1),
             tile("u", "x", 1, purchases=1),
         )  # fmt: skip
+        found, said = self.ranked(days, items_of("a", "b", "c", "d"))
 
-        assert self.ranked(days, items_of("a", "b", "c", "d")) == [("b", 2), ("a", 1), ("c", 0), ("d", 0)]
+        assert found == [("b", 2), ("a", 1), ("c", 0), ("d", 0)]
+        assert said == {f"buyers in the last 30 days: {n}" for n in (0, 1, 2)}
 
     def test_viewers_count_where_nothing_was_bought(self, tiles, items_of):
         days = tiles(tile("u", "b", 1, views=5), tile("v", "a", 1, carts=1), tile("v", "x", 1, purchases=1))
+        found, said = self.ranked(days, items_of("a", "b"))
 
-        assert self.ranked(days, items_of("a", "b")) == [("b", 1), ("a", 0)]
+        assert found == [("b", 1), ("a", 0)]
+        assert said == {f"viewers in the last 30 days: {n}" for n in (0, 1)}
 
-    def test_the_limit_counts_groups(self, tiles, items_of):
+    def test_of_a_group_the_best_is_named(self, tiles, items_of):
         days = tiles(tile("u", "a2", 1, purchases=1), tile("u", "b", 1, purchases=1))
-        items = items_of(("a1", "a"), ("a2", "a"), ("b", "b"), ("c", None))
+        items = items_of(("a1", "a"), ("a2", "a"), ("b", "b"), ("c", "c"))
 
-        assert self.ranked(days, items, limit=1) == [("a2", 1), ("a1", 0)]
-        assert self.ranked(days, items, limit=3) == [("a2", 1), ("b", 1), ("a1", 0), ("c", 0)]
+        assert self.ranked(days, items, n=1)[0] == [("a2", 1)]
+        assert self.ranked(days, items, n=3)[0] == [("a2", 1), ("b", 1), ("c", 0)]
 
 
 @pytest.fixture(scope="module")
@@ -227,29 +237,38 @@ def owned_of(spark):
 
 @pytest.fixture
 def sellers(spark):
-    """Popular items, best first."""
+    """What is popular, best first."""
 
     def build(*items):
-        rows = [(item, float(len(items) - n), n + 1, "sells") for n, item in enumerate(items)]
-        return few_rows(spark, "item_id string, score double, rank int, reason string", rows)
+        number = {item: place for place, item in enumerate(sorted(items))}
+        rows = [(item, number[item], float(len(items) - n), "sells") for n, item in enumerate(items)]
+        scores = few_rows(spark, "item_id string, number int, score double, reason string", rows)
+        return Voice(FittedPopularity(scores, len(items), len(items)), "popularity")
 
     return build
+
+
+@pytest.fixture
+def learned(fitted):
+    return Voice(fitted, "als", "the model")
 
 
 BOARD = [f"i{n:02}" for n in range(20)]
 
 
 class TestLearned:
-    def test_two_tastes_never_mix(self, board, fitted, items_of, sellers):
+    def test_two_tastes_never_mix(self, board, learned, items_of, sellers):
         users = board.select("user_id").distinct()
         seen = board.select("user_id", "item_id")
-        found = recommend(fitted, users, sellers(*BOARD), seen, items_of(*BOARD), params(top_n=1))
+        found = lists([learned, sellers(*BOARD)], users, seen, items_of(*BOARD), 1)
 
         assert lists_of(found) == {f"u{n:02}": [f"i{n:02}"] for n in range(20)}
-        assert {row["source"] for row in found.collect()} == {"als"}
+        assert {(row["source"], row["model_id"]) for row in found.collect()} == {("als", "the model")}
 
     @pytest.mark.parametrize("blocks", ["one", "many"])
-    def test_equals_brute_force_over_the_factors(self, board, fitted, items_of, sellers, owned_of, monkeypatch, blocks):
+    def test_equals_brute_force_over_the_factors(
+        self, board, fitted, learned, items_of, sellers, owned_of, monkeypatch, blocks
+    ):
         if blocks == "many":
             monkeypatch.setattr("shoal.models.recommend.scoring._USER_FLOATS", 24)
             monkeypatch.setattr("shoal.models.recommend.scoring._ITEM_FLOATS", 16)
@@ -260,7 +279,7 @@ class TestLearned:
         users = board.select("user_id").distinct()
         items = items_of(*group.items())
 
-        found = recommend(fitted, users, sellers(*allowed), owned_of(*has), items, PARAMS).collect()
+        found = lists([learned, sellers(*allowed)], users, owned_of(*has), items, 3).collect()
 
         factors = factors_of(fitted)
         for user in {f"u{n:02}" for n in range(20)}:
@@ -274,87 +293,67 @@ class TestLearned:
                 assert score[row["item_id"]] == pytest.approx(row["score"], rel=1e-5, abs=1e-7)
             assert len({group[row["item_id"]] for row in rows}) == 3
 
-    def test_equal_scores_are_ordered_by_item_id(self, spark, fitted, users_of, items_of, sellers):
+    def test_equal_scores_are_ordered_by_item_id(self, spark, fitted, users_of, items_of, owned_of):
         def side(name, *ids):
             rows = [(name, id_, n, [1.0, 0.5]) for n, id_ in enumerate(ids)]
             return few_rows(spark, "side string, id string, number int, factor array<double>", rows)
 
-        same = FittedAls(fitted.model, side("user", "u"), side("item", "a", "b", "c", "d"))
-        found = recommend(same, users_of("u"), sellers(), None, items_of("d", "c", "b"), params(top_n=2))
+        same = Voice(FittedAls(fitted.model, side("user", "u"), side("item", "a", "b", "c", "d")), "als")
+        found = lists([same], users_of("u"), owned_of(), items_of("d", "c", "b"), 2)
 
         assert lists_of(found) == {"u": ["b", "c"]}
 
 
 class TestFilled:
-    def test_every_user_gets_exactly_n(self, fitted, users_of, items_of, sellers, owned_of):
+    def test_every_user_gets_exactly_n(self, learned, users_of, items_of, sellers, owned_of):
         items = items_of(*BOARD, "new1", "new2")
         has = owned_of(*(("u00", item) for item in BOARD[:19]))
-        users = users_of("u00", "u01", "cold", "cold")
+        users = users_of("u00", "u01", "cold")
         ranked = sellers("new2", *BOARD, "new1")
-        found = recommend(fitted, users, ranked, has, items, PARAMS)
+        found = lists([learned, ranked], users, has, items, 3)
 
-        lists = lists_of(found)
-        assert {user: len(items) for user, items in lists.items()} == {"u00": 3, "u01": 3, "cold": 3}
-        assert lists["u00"] == ["i19", "new2", "new1"]  # one by ALS, then the popular ones it does not own
-        assert lists["cold"] == ["new2", "i00", "i01"]
+        named = lists_of(found)
+        assert {user: len(items) for user, items in named.items()} == {"u00": 3, "u01": 3, "cold": 3}
+        assert named["u00"] == ["i19", "new2", "new1"]  # one by ALS, then the popular ones it does not own
+        assert named["cold"] == ["new2", "i00", "i01"]
         declared = {c.name: c.type.simpleString() for c in RECOMMENDATIONS.columns}
         assert dict(found.dtypes) == {name: declared[name] for name in found.columns}
-        assert not {"user_id", "rank", "item_id", "score", "source", "reason"} ^ {*found.columns}
-        sources = {(row["user_id"], row["source"]) for row in found.collect()}
-        assert sources == {("u00", "als"), ("u00", "popularity"), ("u01", "als"), ("cold", "popularity")}
+        sources = {(row["user_id"], row["source"], row["model_id"]) for row in found.collect()}
+        assert sources == {
+            ("u00", "als", "the model"), ("u00", "popularity", None), ("u01", "als", "the model"),
+            ("cold", "popularity", None),
+        }  # fmt: skip
 
     def test_whoever_owns_nearly_everything_gets_what_is_left(self, users_of, items_of, sellers, owned_of):
         items = [f"i{n:03}" for n in range(100)]
         has = owned_of(*(("all", i) for i in items), *(("most", i) for i in items[:98]), ("few", "i000"))
-        limit = popular_limit(has, items_of(*items), PARAMS)
-        found = recommend(
-            None,
-            users_of("all", "most", "few", "none"),
-            sellers(*items[:limit]),
-            has,
-            items_of(*items),
-            PARAMS,
-        )
+        found = lists([sellers(*items)], users_of("all", "most", "few", "none"), has, items_of(*items), 3)
 
         assert lists_of(found) == {
             "most": ["i098", "i099"], "few": ["i001", "i002", "i003"], "none": ["i000", "i001", "i002"],
         }  # fmt: skip
 
-    def test_a_group_comes_once_also_across_sources(self, fitted, users_of, items_of, sellers, owned_of):
+    def test_a_group_comes_once_also_across_sources(self, learned, users_of, items_of, sellers, owned_of):
         items = items_of(("i00", "g"), ("g2", "g"), ("x1", "x"), ("x2", "x"), ("y", "y"))
         ranked = sellers("g2", "x1", "x2", "i00", "y")
         has = owned_of(("u02", "x1"), ("cold", "g2"))
-        found = recommend(fitted, users_of("u02", "cold"), ranked, has, items, params(top_n=4))
+        found = lists([learned, ranked], users_of("u02", "cold"), has, items, 4)
 
         assert lists_of(found) == {"u02": ["i00", "x2", "y"], "cold": ["x1", "i00", "y"]}
 
-    def test_what_is_not_allowed_never_appears(self, fitted, users_of, items_of, sellers):
-        found = recommend(
-            fitted, users_of("u00", "cold"), sellers("fee", "a", "i02"), None, items_of("i02", "a"), PARAMS
-        )
+    def test_what_is_not_allowed_never_appears(self, learned, users_of, items_of, sellers, owned_of):
+        ranked = sellers("fee", "a", "i02")
+        found = lists([learned, ranked], users_of("u00", "cold"), owned_of(), items_of("i02", "a"), 3)
 
         assert lists_of(found) == {"u00": ["i02", "a"], "cold": ["a", "i02"]}
 
-    def test_owned_items_stay_where_they_are_wanted(self, users_of, items_of, sellers, owned_of):
-        has, users, items = owned_of(("u", "a")), users_of("u"), items_of("a", "b")
-        again = recommend(None, users, sellers("a", "b"), has, items, params(exclude_owned=False))
-
-        assert lists_of(again) == {"u": ["a", "b"]}
-        assert popular_limit(has, items, params(exclude_owned=False)) == 3
-        assert popular_limit(has, items, PARAMS) == 4
-
-    def test_order_and_partitioning_change_nothing(self, board, fitted, users_of, items_of, sellers, owned_of):
+    def test_order_and_partitioning_change_nothing(self, board, learned, users_of, items_of, sellers, owned_of):
         users = [*(f"u{n:02}" for n in range(20)), "cold"]
         has = [(row["user_id"], row["item_id"]) for row in board.collect()]
 
         def run(shuffle, parts):
-            frames = (
-                users_of(*shuffle(users)),
-                sellers(*BOARD),
-                owned_of(*shuffle(has)),
-                items_of(*shuffle(BOARD)),
-            )
-            return recommend(fitted, *(rows.repartition(parts) for rows in frames), PARAMS)
+            frames = (users_of(*shuffle(users)), owned_of(*shuffle(has)), items_of(*shuffle(BOARD)))
+            return lists([learned, sellers(*BOARD)], *(rows.repartition(parts) for rows in frames), 3)
 
         mixed = run(lambda rows: random.Random(2).sample(rows, len(rows)), 4)
         assert sorted(mixed.collect()) == sorted(run(list, 1).collect())
@@ -364,7 +363,7 @@ def test_owned_is_what_was_bought_before(tiles):
     days = tiles(tile("u", "a", 1, purchases=1), tile("u", "a", 9, purchases=2), tile("u", "b", 1, views=1),
                  tile("u", "c", 0, purchases=1))  # fmt: skip
 
-    assert [tuple(row) for row in owned(days, as_of=AS_OF).collect()] == [("u", "a")]
+    assert [tuple(row) for row in owned(acts(days, as_of=AS_OF)).collect()] == [("u", "a")]
 
 
 class TestBuyAgain:
@@ -374,16 +373,16 @@ class TestBuyAgain:
     )  # fmt: skip
 
     @pytest.fixture
-    def lists(self, tiles, users_of, items_of):
-        def build(*more, users=("u", "v", "new"), items=("soap", "mug", "lamp", "sofa"), **changes):
+    def again(self, tiles, users_of, items_of, owned_of):
+        def build(*more, n=3, users=("u", "v", "new"), items=("soap", "mug", "lamp", "sofa"), **changes):
             days = tiles(*(tile(user, item, ago, purchases=2) for user, item, ago in self.PAST), *more)
-            own = habits(days.repartition(3), as_of=AS_OF)
-            return buy_again(own, users_of(*users), items_of(*items), params(**changes))
+            fitted = again_model(params(**changes)).fit(habits(acts(days.repartition(3), as_of=AS_OF)))
+            return lists([Voice(fitted, "buy_again")], users_of(*users), owned_of(), items_of(*items), n)
 
         return build
 
-    def test_by_habit_and_by_what_others_buy_now(self, lists):
-        found = lists(top_n=4, half_life_days=90.0)
+    def test_by_habit_and_by_what_others_buy_now(self, again):
+        found = again(n=4, half_life_days=90.0)
         rows = {(row["user_id"], row["rank"]): row for row in found.collect()}
 
         # Counted from the newest day: soap 3 times, by one user lately; the lamp once, by three; the sofa long ago.
@@ -397,16 +396,15 @@ class TestBuyAgain:
         declared = {c.name: c.type.simpleString() for c in RECOMMENDATIONS.columns}
         assert dict(found.dtypes) == {name: declared[name] for name in found.columns}
 
-    def test_never_more_than_asked_for_and_only_what_is_offered(self, lists):
-        assert lists_of(lists(top_n=2, items=("mug", "lamp", "sofa"))) == {"u": ["lamp", "mug"], "v": ["lamp"]}
+    def test_never_more_than_asked_for_and_only_what_is_offered(self, again):
+        assert lists_of(again(n=2, items=("mug", "lamp", "sofa"))) == {"u": ["lamp", "mug"], "v": ["lamp"]}
 
-    def test_the_future_and_what_came_back_change_nothing(self, lists):
+    def test_the_future_and_what_came_back_change_nothing(self, again):
         later = [tile("u", "sofa", 0, purchases=9), tile("new", "mug", -3, purchases=1)]
         kept = [tile("u", "mug", 3, returns=1), tile("v", "mug", 60, purchases=1), tile("v", "mug", 59, returns=1)]
 
-        assert sorted(lists(*later, *kept).collect()) == sorted(lists().collect())
+        assert sorted(again(*later, *kept).collect()) == sorted(again().collect())
 
-    def test_nobody_has_bought_anything(self, tiles, users_of, items_of):
-        none = buy_again(habits(tiles(), as_of=AS_OF), users_of("u"), items_of("a"), PARAMS)
-
-        assert none.collect() == []
+    def test_nobody_has_bought_anything(self, tiles, users_of, items_of, owned_of):
+        assert again_model(PARAMS).fit(habits(acts(tiles(), as_of=AS_OF))) is None
+        assert lists([], users_of("u"), owned_of(), items_of("a"), 3).collect() == []

@@ -7,28 +7,21 @@ import numpy as np
 import pytest
 from sklearn.metrics import ndcg_score
 
+from shoal.config import load_config
 from shoal.frames import few_rows
 from shoal.models.metric import Metric
-from shoal.models.recommend.measuring import (
-    Z_95,
-    Judgement,
-    bought_before,
-    compare,
-    evaluate,
-    judge,
-    measure,
-    time_split,
-)
-from shoal.params import RecommendParams
+from shoal.models.recommend import acts, backtest
+from shoal.models.recommend.measuring import Z_95, Contest, Judgement, bought_before, compare, evaluate, judge
+from shoal.models.recommend.measuring import measure as measured
 from shoal.tables import USER_ITEM_DAYS
 
 AS_OF = date(2024, 6, 1)
-PARAMS = RecommendParams(
-    model="als", engine="mllib", top_n=2, active_days=180, in_stock_only=True, exclude_owned=False,
-    weights={"purchases": 5.0, "views": 1.0},
-    half_life_days=90.0, rank=4, max_iter=4, reg=0.1, alpha=1.0, seed=7, min_interactions=1,
-    popularity_days=90, test_days=30, k=2,
-)  # fmt: skip
+PARAMS = load_config().recommend["for_you"].model_copy(update={
+    "model": "als", "engine": "mllib", "top_n": 2, "active_days": 180, "in_stock_only": True, "exclude_owned": False,
+    "weights": {"purchases": 5.0, "views": 1.0},
+    "half_life_days": 90.0, "rank": 4, "max_iter": 4, "reg": 0.1, "alpha": 1.0, "seed": 7, "min_interactions": 1,
+    "popularity_days": 90, "test_days": 30, "k": 2,
+})  # fmt: skip
 
 
 @pytest.fixture
@@ -84,6 +77,13 @@ def test_ndcg_equals_scikit_learn(lists, pairs):
     )
 
 
+def measure(days, items, params=PARAMS) -> list[Metric]:
+    """What one list is measured to be."""
+    groups = items.selectExpr("item_id", "item_id AS item_group_id")
+    with backtest(days, groups, as_of=AS_OF, days=params.test_days) as test:
+        return measured(test, {"a list": params})["a list"]
+
+
 def values(metrics: list[Metric], model: str) -> dict:
     return {m.metric: m.value for m in metrics if m.model == model}
 
@@ -93,7 +93,8 @@ def test_compare_means_coverage_and_paired_difference(spark, lists, pairs):
     allowed = few_rows(spark, "item_id string", [(i,) for i in "abcde"])
     als = lists(u="ax", v="ab", w="ca", other="e")  # ndcg 1, 1/log2(3), 1
     popularity = lists(u="ab", v="ab", w="ab")  # ndcg 1, 1/log2(3), 0
-    found = compare({"als": als, "popularity": popularity}, relevant, allowed, 2, "note")
+    other = Contest({"popularity": als}, 1, "shorter")
+    found, shorter = compare([Contest({"als": als, "popularity": popularity}, 2, "note"), other], relevant, allowed)
 
     second = 1 / log2(3)
     gaps = np.array([0, 0, 1])
@@ -109,11 +110,14 @@ def test_compare_means_coverage_and_paired_difference(spark, lists, pairs):
             "ndcg@2 als - popularity high": 1 / 3 + margin,
         }
     )  # fmt: skip
+    assert values(shorter, "popularity") == pytest.approx(
+        {"ndcg@1": 2 / 3, "recall@1": 2 / 3, "coverage@1": 2 / 5, "users": 3}
+    )
 
 
 def test_nobody_to_measure_gives_no_value(spark, lists, pairs):
     allowed = few_rows(spark, "item_id string", [])
-    found = compare({"als": lists(), "popularity": lists()}, pairs(), allowed, 2, "note")
+    (found,) = compare([Contest({"als": lists(), "popularity": lists()}, 2, "note")], pairs(), allowed)
 
     assert {m.value for m in found if m.metric != "users"} == {None}
     assert {m.value for m in found if m.metric == "users"} == {0.0}
@@ -125,12 +129,24 @@ def tile(user, item, days_ago, **counts) -> dict:
     return {"bucket": 0, "user_id": user, "item_id": item, "event_date": day, **zeros, **counts}
 
 
-def test_time_split_cuts_where_the_test_begins(frame):
-    rows = [tile("u", f"i{ago}", ago, purchases=1) for ago in (31, 30, 1, 0)] + [tile("u", "v", 9, views=1)]
-    train, bought = time_split(frame(USER_ITEM_DAYS, *rows), as_of=AS_OF, test_days=30)
-
-    assert {row["item_id"] for row in train.collect()} == {"i31"}
-    assert {tuple(row) for row in bought.collect()} == {("u", "i30"), ("u", "i1")}
+def test_a_backtest_parts_what_was_known_from_what_was_bought_since(frame, spark):
+    rows = [
+        tile("u", "old", 31, purchases=1), tile("u", "seen", 40, views=1), tile("v", "late", 40, views=1),
+        tile("u", "old", 30, purchases=1), tile("u", "late", 1, purchases=1), tile("u", "late", 2, purchases=1),
+        tile("u", "seen", 9, views=1), tile("u", "unknown", 9, purchases=1), tile("stranger", "old", 9, purchases=1),
+        tile("v", "old", 0, purchases=1), tile("u", "postage", 50, views=1), tile("u", "postage", 5, purchases=1),
+    ]  # fmt: skip
+    items = few_rows(
+        spark, "item_id string, item_group_id string", [(i, i) for i in ("old", "seen", "late", "unknown")]
+    )
+    with backtest(frame(USER_ITEM_DAYS, *rows), items, as_of=AS_OF, days=30) as test:
+        assert test.as_of == AS_OF - timedelta(days=30)
+        assert {(row["user_id"], row["item_id"]) for row in test.tiles.collect()} == {
+            ("u", "old"), ("u", "seen"), ("v", "late"), ("u", "postage"),
+        }  # fmt: skip
+        assert sorted(row["item_id"] for row in test.items.collect()) == ["late", "old", "seen"]
+        assert sorted(map(tuple, test.again.collect())) == [("u", "late"), ("u", "old")]
+        assert [tuple(row) for row in test.new.collect()] == [("u", "late")]
 
 
 def test_bought_before_ranks_by_times_then_latest_then_item(frame, spark):
@@ -139,7 +155,7 @@ def test_bought_before_ranks_by_times_then_latest_then_item(frame, spark):
         tile("u", "late", 5, purchases=1), tile("u", "fee", 1, purchases=9), tile("u", "seen", 1, views=9),
     ]  # fmt: skip
     allowed = few_rows(spark, "item_id string", [(i,) for i in ("a", "b", "c", "late", "seen")])
-    ranked = bought_before(frame(USER_ITEM_DAYS, *rows), allowed, 3).collect()
+    ranked = bought_before(acts(frame(USER_ITEM_DAYS, *rows), as_of=AS_OF), allowed, 3).collect()
 
     assert {row["rank"]: row["item_id"] for row in ranked} == {1: "c", 2: "late", 3: "a"}
 
@@ -163,7 +179,7 @@ def shop(spark, frame):
 
 def test_measure_finds_the_taste_that_popularity_cannot(shop):
     days, items = shop
-    found = measure(days, items, AS_OF, PARAMS)
+    found = measure(days, items)
     als, popularity, repeats = (values(found, m) for m in ("als", "popularity", "bought_before"))
 
     # Two items of a user's taste are unbought, so a list of two within the taste holds the next.
@@ -180,7 +196,7 @@ def test_measure_finds_the_taste_that_popularity_cannot(shop):
 
 def test_measure_says_so_where_als_cannot_be_fitted(shop):
     days, items = shop
-    found = measure(days, items, AS_OF, PARAMS.model_copy(update={"min_interactions": 10_000}))
+    found = measure(days, items, PARAMS.model_copy(update={"min_interactions": 10_000}))
 
     assert values(found, "als") == {"ndcg@2": None, "recall@2": None, "coverage@2": None}
     assert all("10000" in m.note for m in found if m.model == "als")
@@ -216,17 +232,14 @@ def test_als_is_judged_by_where_the_interval_lies(mean, low, high, kind):
 def test_als_that_wins_passes(shop):
     days, items = shop
 
-    assert judge(measure(days, items, AS_OF, PARAMS), PARAMS) == Judgement()
+    assert judge(measure(days, items), PARAMS) == Judgement()
 
 
 def test_als_that_could_not_be_fitted_then_is_not_tested(shop):
     days, items = shop
     params = PARAMS.model_copy(update={"min_interactions": 10_000})
 
-    assert (
-        "needs 10,000 pairs of user and item at that time"
-        in judge(measure(days, items, AS_OF, params), params).untested
-    )
+    assert "needs 10,000 pairs of user and item at that time" in judge(measure(days, items, params), params).untested
 
 
 def test_als_that_loses_to_popularity_fails(shop, frame):
@@ -235,7 +248,7 @@ def test_als_that_loses_to_popularity_fails(shop, frame):
     buyers = [(f"u{u:02}", 5) for u in range(16)] + [(f"x{n:02}", 50) for n in range(20)]
     hit = frame(USER_ITEM_DAYS, *(tile(user, "hit", ago, purchases=1) for user, ago in buyers))
     before = days.where("event_date < DATE '2024-05-02'").unionByName(hit)
-    found = measure(before, items.unionByName(items.selectExpr("'hit' AS item_id").distinct()), AS_OF, PARAMS)
+    found = measure(before, items.unionByName(items.selectExpr("'hit' AS item_id").distinct()))
 
     # The list of two by taste holds nothing that was bought, the list of popularity begins with it.
     assert (values(found, "als")["ndcg@2"], values(found, "popularity")["ndcg@2"]) == (0.0, 1.0)
@@ -251,7 +264,7 @@ def test_what_is_bought_again_is_measured_beside_what_was_bought_before(frame, s
     items = few_rows(spark, "item_id string", [("soap",), ("lamp",), ("tent",)])
 
     params = PARAMS.model_copy(update={"model": "buy_again"})
-    found = measure(frame(USER_ITEM_DAYS, *rows, *future), items, AS_OF, params)
+    found = measure(frame(USER_ITEM_DAYS, *rows, *future), items, params)
 
     expected = {"ndcg@2": 1.0, "recall@2": 1.0, "coverage@2": 2 / 3, "users": 6.0}
     for model in ("buy_again", "bought_before"):  # soap before the lamp before the tent by both

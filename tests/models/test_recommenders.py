@@ -14,11 +14,13 @@ from shoal.models.recommend.als import Als
 from shoal.models.recommend.blend import Blend
 from shoal.models.recommend.buy_again import BuyAgain
 from shoal.models.recommend.item_item import Ease, ItemKnn
+from shoal.models.recommend.latest import Latest
 from shoal.models.recommend.popularity import Popularity
 from shoal.models.recommend.registry import RECOMMENDERS
+from shoal.models.recommend.trending import Trending
 from shoal.models.recommend.user_knn import UserKnn
 
-PAIRS = "user_id string, item_id string, strength double, times bigint, last_at timestamp"
+PAIRS = "user_id string, item_id string, strength double, times bigint, last_at timestamp, first_at timestamp"
 NEWEST = datetime(2024, 6, 1, 12, tzinfo=UTC)
 USERS = ["", "10", "9", "U,2", "a\nb", "u 1", "u'3", "é", "🐟", "ﾟ", "z1", "z2"]
 ITEMS = ["", "'", "10", "9", "I/1", "i\t2", "i3", "i4", "ü", "🦑"]
@@ -30,13 +32,15 @@ def shop() -> list[tuple]:
     """Some 60 pairs; every user and item has one at least."""
     rng = random.Random(3)
     pairs = {(u, i) for u in USERS for i in ITEMS if rng.random() < 0.45} | {*zip(USERS, ITEMS, strict=False)}
-    return [
-        (u, i, rng.choice((0.5, 1.0, 2.0, 5.0)), rng.randrange(1, 4), NEWEST - timedelta(days=rng.randrange(0, 200)))
-        for u, i in sorted(pairs)
-    ]
+    rows = []
+    for u, i in sorted(pairs):
+        strength, times, last = rng.choice((0.5, 1.0, 2.0, 5.0)), rng.randrange(1, 4), rng.randrange(0, 200)
+        first = NEWEST - timedelta(days=min(last + 7 * (len(rows) % 3), 200))
+        rows.append((u, i, strength, times, NEWEST - timedelta(days=last), first))
+    return rows
 
 
-SHOP = [*shop(), ("🐟", "9", 1.0, 1, NEWEST)] if ("🐟", "9") not in {row[:2] for row in shop()} else shop()
+SHOP = [*shop(), ("🐟", "9", 1.0, 1, NEWEST, NEWEST)] if ("🐟", "9") not in {row[:2] for row in shop()} else shop()
 BARRED = [(u, i) for u, i, *_ in SHOP if u not in ("10", "u 1")] + [("never seen", "i4"), ("10", "i3")]
 ALL_USERS, ALL_ITEMS = sorted(USERS, key=str.encode), sorted(ITEMS, key=str.encode)
 BY_USER = {u: n for n, u in enumerate(ALL_USERS)}
@@ -115,8 +119,27 @@ def by_habit(model: BuyAgain) -> dict:
     def score(times, last_at):
         return times**model.power * 0.5 ** ((NEWEST - last_at) / timedelta(days=model.half_life_days))
 
-    lately = [i for _, i, _, _, last_at in SHOP if NEWEST - last_at < timedelta(days=model.crowd_days)]
-    return {(u, i): score(times, last) * (1 + lately.count(i)) ** model.crowd for u, i, _, times, last in SHOP}
+    lately = [i for _, i, _, _, last_at, _ in SHOP if NEWEST - last_at < timedelta(days=model.crowd_days)]
+    return {(u, i): score(times, last) * (1 + lately.count(i)) ** model.crowd for u, i, _, times, last, _ in SHOP}
+
+
+def by_trend(model: Trending) -> dict:
+    """Users won in the last days and as many before, by the first act of each pair."""
+    ages = [(row[1], (NEWEST - row[5]) / timedelta(days=1)) for row in SHOP]
+    scores = {}
+    for item in ITEMS:
+        now = sum(age < model.days for i, age in ages if i == item)
+        before = sum(model.days <= age < 2 * model.days for i, age in ages if i == item)
+        if now > before:
+            scores[item] = (now + model.prior) / (before + model.prior)
+    return {(u, i): s for u in [*ALL_USERS, "never seen"] for i, s in scores.items()}
+
+
+def by_time(model: Latest) -> dict:
+    """Days since 1970."""
+    return {
+        (u, i): last.timestamp() / 86_400 for u, i, _, _, last, _ in SHOP if NEWEST - last < timedelta(days=model.days)
+    }
 
 
 def by_blend(model: Blend) -> dict:
@@ -146,7 +169,7 @@ def lists(scores: dict, n: int) -> dict:
 
 ORACLES = {
     Als: by_als, ItemKnn: by_items, UserKnn: by_users, Ease: by_ease, Popularity: by_popularity, BuyAgain: by_habit,
-    Blend: by_blend,
+    Blend: by_blend, Trending: by_trend, Latest: by_time,
 }  # fmt: skip
 
 MODELS = {
@@ -156,6 +179,8 @@ MODELS = {
     "ease": (Ease(reg=2.0, max_items=7, power=0.5), 50),  # more than there are items
     "popularity": (Popularity(by="strength", days=120), 3),
     "buy_again": (BuyAgain(half_life_days=30.0), 3),
+    "trending": (Trending(days=40, prior=3.0), 3),
+    "latest": (Latest(days=120), 3),
     "blend": (Blend((Popularity(), BuyAgain()), (0.5, 2.0), candidates=4), 3),
 }
 
@@ -250,7 +275,7 @@ def test_a_blend_has_a_weight_for_each_model():
 @pytest.mark.long
 @pytest.mark.parametrize("name", [*RECOMMENDERS])
 def test_a_shop_of_one_user_and_one_item(spark, name):
-    pairs = few_rows(spark, PAIRS, [("ü", " ", 1.0, 1, None)])
+    pairs = few_rows(spark, PAIRS, [("ü", " ", 1.0, 1, None, None)])
     fitted = RECOMMENDERS[name]().fit(pairs)
     assert fitted is not None
     users = few_rows(spark, "user_id string", [("ü",), ("cold",)])
@@ -265,6 +290,7 @@ def test_a_shop_of_one_user_and_one_item(spark, name):
         "blend": alone | {("cold", " ")},
         "als": alone,
         "buy_again": alone,
+        "latest": alone,
     }
     assert found == expected.get(name, set())
 

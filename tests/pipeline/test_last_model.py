@@ -72,7 +72,8 @@ def test_rows_name_the_last_model_also_after_a_release_that_had_none(story, numb
     assert sources(story, SEGMENT_PROFILES, number) == {("last model", f"{first}/segments/default")}
     offered = sources(story, RECOMMENDATIONS, number)
     assert ("last model", f"{first}/recommend/for_you") in offered
-    assert offered <= {("last model", f"{first}/recommend/for_you"), ("popularity", None), ("buy_again", None)}
+    others = ("popularity", "popularity_by_segment", "buy_again", "trending", "abandoned_cart")
+    assert offered <= {("last model", f"{first}/recommend/for_you"), *((other, None) for other in others)}
 
 
 @pytest.mark.parametrize("number", [1, 2])

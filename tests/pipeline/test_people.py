@@ -12,7 +12,7 @@ from shelf import SMALL, stopped_after
 
 from shoal import facts
 from shoal.config import load_config
-from shoal.models.recommend import owned, strengths
+from shoal.models.recommend import acts, owned, strengths
 from shoal.people import People
 from shoal.tables import (
     BATCHES,
@@ -89,7 +89,7 @@ def known(shelf, as_of):
     features = [tuple(row) for row in rows(shelf, USER_FEATURES, f"run_id = '{run_id}'")]
     pairs = [
         sorted(map(tuple, found.collect()))
-        for found in (strengths(item_days, as_of=as_of, params=params), owned(item_days, as_of=as_of))
+        for found in (strengths(item_days, as_of=as_of, params=params), owned(acts(item_days, as_of=as_of)))
     ]
     return features, pairs, run
 

@@ -9,6 +9,7 @@ import pytest
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from shoal.config import load_config
 from shoal.quality import gate, known
 from shoal.quality.gate import Part, Verdict
 from shoal.quality.known import KNOWN, NOTHING, More
@@ -18,6 +19,7 @@ from shoal.tables import (
     GOLD_USERS,
     PROPENSITIES,
     RECOMMENDATIONS,
+    RECOMMENDATIONS_BY_SEGMENT,
     SEGMENT_PROFILES,
     SEGMENTS,
     SIMILAR_ITEMS,
@@ -59,6 +61,20 @@ def listed(user: str, *items: str) -> list[Row]:
             for rank, item in enumerate(items, start=1)]  # fmt: skip
 
 
+def selling(region: str, *items: str, **values: Any) -> list[Row]:
+    """What sells in a region."""
+    return [{"region": region, "rank": rank, "item_id": item, "item_group_id": item, "buyers": 3, "group_buyers": 9,
+             **values} for rank, item in enumerate(items, start=1)]  # fmt: skip
+
+
+def ruled(**changes: Any) -> More:
+    """What a list must keep whose settings say so; half of a price of 12 is left above the cost, a quarter of 8."""
+    rules = load_config().recommend["for_you"].rules
+    return More(
+        known.of_list_rules({"other": rules, "for_you": rules.model_validate({**rules.model_dump(), **changes})})
+    )
+
+
 def similar(item: str, *others: str) -> list[Row]:
     """What stands beside an item, each article in one variant."""
     return [{"item_id": item, "rank": rank, "similar_item_id": other, "item_group_id": other, "score": 1 / rank}
@@ -96,7 +112,9 @@ def part(frame: Frame, case: str, table: Table, rows: list[Row], more: More = NO
         typed = typed.withColumn("is_shown", F.col("user_id") != "lost")
         more = More([known.IS_SHOWN])
     if table is RECOMMENDATIONS:
-        typed = typed.withColumn("is_offered", F.col("item_id") != "gone")
+        category = F.when(F.col("item_id").isin("x", "y"), "Home/Light").otherwise("Homeware")
+        typed = typed.withColumns({"is_offered": F.col("item_id") != "gone", "category": category,
+                                   "brand": F.upper("item_id"), "cost": F.lit(6)})  # fmt: skip
         more = replace(more, rules=[*more.rules, known.IS_OFFERED])
     rules = [*KNOWN[table.name], *more.rules]
     return Part(replace(table, name=case), typed, rules, more.expected, more.columns)
@@ -119,6 +137,29 @@ GOOD: dict[str, tuple[Table, list[Row], More]] = {
     ),
     "gold.propensities": (PROPENSITIES, [chance(1, 0.1), chance(2, 0.3)], NEAR),
     "gold.recommendations": (RECOMMENDATIONS, [*listed("a", "x", "y", "z"), *listed("b", "z", "y", "x")], TEN),
+    "gold.recommendations by its rules": (
+        RECOMMENDATIONS,
+        [
+            {**row, "price": 12, "source": "pinned" if row["item_id"] == "z" else "als"}
+            for row in [*listed("a", "x", "y", "z"), *listed("b", "x", "z")]
+        ],
+        ruled(
+            exclude_items=["v"],
+            exclude_categories=["Home/Lamps", "House"],
+            exclude_brands=["W"],
+            min_price=12,
+            max_price=12,
+            min_margin=0.5,
+            max_per_category=2,
+            max_per_brand=1,
+            pinned=[{"item": "z", "rank": 3}],
+        ),
+    ),
+    "gold.recommendations_by_segment": (
+        RECOMMENDATIONS_BY_SEGMENT,
+        [*selling("SE", "x", "y"), *selling("NO", "y", "x")],
+        NOTHING,
+    ),
     "gold.similar_items": (SIMILAR_ITEMS, [*similar("x", "y", "z"), *similar("y", "z", "x")], NOTHING),
     "gold.bought_together": (BOUGHT_TOGETHER, [together("x", "y"), together("y", "x")], NOTHING),
     "gold.users": (GOLD_USERS, [buyer(1), prospect(2)], NOTHING),
@@ -223,6 +264,50 @@ BREAKING: dict[str, tuple[Table, list[Row], More, dict[str, int | None]]] = {
         RECOMMENDATIONS, listed("a", "x", "y", "z"), known.of_lists({"for_you": 3, "other": 3}),
         {"the list other has rows": None},
     ),
+    "an item that is excluded": (
+        RECOMMENDATIONS, listed("a", "x", "y", "z"), ruled(exclude_items=["y", "v"]),
+        {"nothing that is excluded is in a list": 1},
+    ),
+    "a category that is excluded": (
+        RECOMMENDATIONS, listed("a", "x", "y", "z"), ruled(exclude_categories=["Food", "Home"]),
+        {"nothing that is excluded is in a list": 2},
+    ),
+    "a brand that is excluded": (
+        RECOMMENDATIONS, listed("a", "x", "y", "z"), ruled(exclude_brands=["Z"]),
+        {"nothing that is excluded is in a list": 1},
+    ),
+    "a price that is too low, one too high, one unknown": (
+        RECOMMENDATIONS,
+        [{**row, "price": price} for row, price in zip(listed("a", "x", "y", "z", "v"), (1, 30, None, 9), strict=True)],
+        ruled(min_price=8, max_price=20), {"prices are within the bounds of their list": 2},
+    ),
+    "a margin that is too low": (
+        RECOMMENDATIONS,
+        [{**row, "price": price} for row, price in zip(listed("a", "x", "y", "z"), (8, 12, None), strict=True)],
+        ruled(min_margin=0.4), {"margins are as high as their list asks for": 1},
+    ),
+    "too many of a category": (
+        RECOMMENDATIONS, [*listed("a", "x", "y", "z"), *listed("b", "x", "z")], ruled(max_per_category=1),
+        {"no list has more of a category or brand than its caps": 2},
+    ),
+    "a pin in another place": (
+        RECOMMENDATIONS,
+        [{**row, "source": "pinned" if row["item_id"] == "y" else "als"}
+         for row in [*listed("a", "x", "y", "z"), *listed("b", "x", "y", "z", "v")]],
+        ruled(pinned=[{"item": "y", "rank": 4}]), {"pinned items are in their places": 1},
+    ),
+    "a rank of a region that is missing": (
+        RECOMMENDATIONS_BY_SEGMENT, [*selling("SE", "x", "y"), *selling("NO", "x", "y", "z")[::2]], NOTHING,
+        {"the ranks of each segment and region are 1, 2, 3, ...": 1},
+    ),
+    "an article twice in a region": (
+        RECOMMENDATIONS_BY_SEGMENT, selling("SE", "x", "y", "x"), NOTHING,
+        {"no segment and region names an article twice": 1},
+    ),
+    "more buyers of an item than of anything": (
+        RECOMMENDATIONS_BY_SEGMENT, [*selling("SE", "x"), *selling("NO", "x", buyers=10)], NOTHING,
+        {"no more bought an item than bought anything": 1},
+    ),
     "a rank beside an item that is missing": (
         SIMILAR_ITEMS, [*similar("x", "y", "z"), *similar("y", "x", "z", "w")[::2]], NOTHING,
         {"the ranks beside each item are 1, 2, 3, ...": 1},
@@ -294,7 +379,7 @@ def test_what_is_wrong_with_a_run_is_found_and_nothing_else(frame: Frame) -> Non
 
 
 def test_every_expectation_of_a_run_is_broken_here() -> None:
-    names = {rule.name for table in GOOD for rule in KNOWN[table]}
+    names = {rule.name for table, *_ in GOOD.values() for rule in KNOWN[table.name]}
     names |= {known.IS_SHOWN.name, known.IS_OFFERED.name} | {
         one.name for _, _, more in GOOD.values() for one in (*more.rules, *more.expected)
     }

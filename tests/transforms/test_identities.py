@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from shoal.models.recommend import owned, strengths
-from shoal.params import RecommendParams
+from shoal.config import load_config
+from shoal.models.recommend import acts, owned, strengths
 from shoal.tables import ACCOUNT_ALIASES, EVENTS, IDENTITIES, USER_DAYS, USER_ITEM_DAYS
 from shoal.transforms import tiles
 from shoal.transforms.derived import identities, orders, users
@@ -168,12 +168,12 @@ def test_tiles_put_together_are_those_of_events_told_under_the_user(frame, rando
         ), table.name
 
 
-PARAMS = RecommendParams(
-    model="als", engine="mllib", top_n=1, active_days=1, in_stock_only=True, exclude_owned=True,
-    weights={"views": 1.0, "purchases": 5.0},
-    half_life_days=9.0, rank=1, max_iter=1, reg=0.1, alpha=1.0, seed=1, min_interactions=1, popularity_days=1,
-    test_days=1, k=1,
-)  # fmt: skip
+PARAMS = load_config().recommend["for_you"].model_copy(update={
+    "model": "als", "engine": "mllib", "top_n": 1, "active_days": 1, "in_stock_only": True, "exclude_owned": True,
+    "weights": {"views": 1.0, "purchases": 5.0},
+    "half_life_days": 9.0, "rank": 1, "max_iter": 1, "reg": 0.1, "alpha": 1.0, "seed": 1, "min_interactions": 1,
+    "popularity_days": 1, "test_days": 1, "k": 1,
+})  # fmt: skip
 
 
 @pytest.mark.parametrize(("as_of", "is_linked"), [(date(2021, 6, 10), False), (date(2021, 6, 21), True)])
@@ -211,7 +211,7 @@ def test_a_link_changes_what_cuts_after_it_know_and_nothing_before(frame, event,
             days, item_days, users(told), as_of=as_of, run_id="r",
             only=["views_30d", "frequency", "spend", "active_days", "orders_30d", "distinct_items", "gap_median_days"],
         )  # fmt: skip
-        pairs = (strengths(item_days, as_of=as_of, params=PARAMS), owned(item_days, as_of=as_of))
+        pairs = (strengths(item_days, as_of=as_of, params=PARAMS), owned(acts(item_days, as_of=as_of)))
         by_user = {row.user_id: row for row in features.collect()}
         return (by_user, [sorted(map(str, rows.collect())) for rows in pairs]), by_user
 

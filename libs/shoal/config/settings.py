@@ -8,6 +8,7 @@ from pydantic import Field
 
 from shoal.params import (
     BoughtTogetherParams,
+    BySegmentParams,
     FeatureParams,
     IngestParams,
     Params,
@@ -35,6 +36,7 @@ class Config(Params):
     segments: dict[str, SegmentParams]
     propensity: dict[str, PropensityParams]
     recommend: dict[str, RecommendParams]
+    by_segment: BySegmentParams
     similar_items: SimilarItemsParams
     bought_together: BoughtTogetherParams
     publish: PublishParams

@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 from shoal.evaluation.pairs import Strength, pairs
 from shoal.evaluation.trial import PAIR, Trial
 from shoal.frames import few_rows, persisted
+from shoal.models.recommend.filling import more, short_of
 from shoal.models.recommend.recommender import Fitted, Recommender
 
 
@@ -33,42 +34,27 @@ def ranked(setting: Setting, fallback: Recommender, trial: Trial, n: int) -> Ran
     A model that could not be fitted, does not know a user, or names too few items, is filled up with what ``fallback``,
     learned from the same pairs, names: so lists are compared as they would be shown.
     """
+    users, full = trial.users.select("user_id"), min(n, trial.sizes.items)
     with persisted(pairs(trial.train, setting.strength, trial.now)) as learned:
         fitted = setting.model.fit(learned)
-        own = _best(fitted, trial.users.select("user_id"), trial.barred, trial.items, n).checkpoint()
-        named = own.withColumn("filled", F.lit(False))
-        counts = own.groupBy("user_id").agg(F.count(F.lit(1)).cast("int").alias("found"))
-        full = min(n, trial.sizes.items)
-        if setting.model == fallback or counts.where(F.col("found") >= full).count() == trial.sizes.users:
+        own = _best(fitted, users, trial, n).checkpoint()
+        named = own.select(*PAIR, "rank", F.lit(False).alias("filled"))
+        if setting.model == fallback:
             return Ranked(named, fitted is not None)
-        short = (
-            trial.users.select("user_id")
-            .join(counts, "user_id", how="left")
-            .select("user_id", F.coalesce("found", F.lit(0)).alias("found"))
-            .where(F.col("found") < full)
-            .checkpoint()
-        )
-        more = _more(own, short, fallback.fit(learned), trial, n)
-        return Ranked(named.unionByName(more).checkpoint(), fitted is not None)
+        short = short_of(users, own, full).checkpoint()
+        filler = None if short.isEmpty() else fallback.fit(learned)
+        if filler is None:
+            return Ranked(named, fitted is not None)
+        filled = more(filler, short, own, trial.barred, trial.items, n)
+        named = named.unionByName(filled.select(*PAIR, "rank", F.lit(True).alias("filled")))
+        return Ranked(named.checkpoint(), fitted is not None)
 
 
-def _best(fitted: Fitted | None, users: DataFrame, barred: DataFrame, items: DataFrame, n: int) -> DataFrame:
+def _best(fitted: Fitted | None, users: DataFrame, trial: Trial, n: int) -> DataFrame:
     if fitted is None:
-        return few_rows(users.sparkSession, "user_id string, item_id string, rank int", [])
-    return fitted.best(users, barred, items, n).select(*PAIR, F.col("rank").cast("int").alias("rank"))
-
-
-def _more(own: DataFrame, short: DataFrame, fallback: Fitted | None, trial: Trial, n: int) -> DataFrame:
-    """The fallback's items, ranked after those that each user ``found``."""
-    few = short.select("user_id")
-    barred = trial.barred.unionByName(own.select(*PAIR)).join(few, "user_id", how="left_semi")
-    return (
-        _best(fallback, few, barred, trial.items, n)
-        .join(short, "user_id", how="inner")
-        .withColumn("rank", F.col("rank") + F.col("found"))
-        .where(F.col("rank") <= n)
-        .select(*PAIR, "rank", F.lit(True).alias("filled"))
-    )
+        return few_rows(users.sparkSession, "user_id string, item_id string, item_group_id string, rank int", [])
+    best = fitted.best(users, trial.barred, trial.items, n)
+    return best.select(*PAIR, "item_group_id", F.col("rank").cast("int").alias("rank"))
 
 
 def among(lists: DataFrame, candidates: DataFrame, n: int) -> DataFrame:

@@ -45,8 +45,8 @@ def pairs(interactions: DataFrame, strength: Strength, now: datetime | None) -> 
         now: the latest time that is known; null where there are no times, and nothing fades.
 
     Returns:
-        ``user_id``, ``item_id``, ``strength`` (above 0), ``times`` (rows with a weight above 0) and ``last_at`` (of
-        them, null where no times are known).
+        ``user_id``, ``item_id``, ``strength`` (above 0), ``times`` (rows with a weight above 0), ``first_at`` and
+        ``last_at`` (of them, null where no times are known).
     """
     weight = _weight(strength.weights)
     match strength.rating:
@@ -68,7 +68,12 @@ def pairs(interactions: DataFrame, strength: Strength, now: datetime | None) -> 
         interactions.withColumns({"weight": weight, "units": F.round(amount / _UNIT).cast("long")})
         .where(F.col("weight") > 0)
         .groupBy("user_id", "item_id")
-        .agg(F.round(total, 6).alias("strength"), F.count(F.lit(1)).alias("times"), F.max("time").alias("last_at"))
+        .agg(
+            F.round(total, 6).alias("strength"),
+            F.count(F.lit(1)).alias("times"),
+            F.min("time").alias("first_at"),
+            F.max("time").alias("last_at"),
+        )
         .where(F.col("strength") > 0)
     )
 

@@ -5,12 +5,21 @@ from shoal.params.features import AffinityParams, FeatureParams, LimitParams, Ow
 from shoal.params.ingest import IngestParams, Input, KnownEvent, RuleParams, ValidateParams
 from shoal.params.propensity import PropensityParams
 from shoal.params.publish import PublishParams
-from shoal.params.recommend import BoughtTogetherParams, RecommendParams, SimilarItemsParams, StrengthParams
+from shoal.params.recommend import (
+    BoughtTogetherParams,
+    BySegmentParams,
+    ListRules,
+    Pin,
+    RecommendParams,
+    SimilarItemsParams,
+    StrengthParams,
+)
 from shoal.params.segments import SegmentParams
 from shoal.params.shop import ShopParams
 
 __all__ = [
-    "AffinityParams", "BoughtTogetherParams", "FeatureParams", "IngestParams", "Input", "KnownEvent", "LimitParams",
-    "OwnFeatureParams", "Params", "PropensityParams", "PublishParams", "RecommendParams", "RuleParams", "SegmentParams",
-    "ShopParams", "SimilarItemsParams", "StrengthParams", "ValidateParams",
+    "AffinityParams", "BoughtTogetherParams", "BySegmentParams", "FeatureParams", "IngestParams", "Input", "KnownEvent",
+    "LimitParams", "ListRules", "OwnFeatureParams", "Params", "Pin", "PropensityParams", "PublishParams",
+    "RecommendParams", "RuleParams", "SegmentParams", "ShopParams", "SimilarItemsParams", "StrengthParams",
+    "ValidateParams",
 ]  # fmt: skip

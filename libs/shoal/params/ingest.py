@@ -58,7 +58,8 @@ Day = Annotated[date, BeforeValidator(_day)]
 
 # Tables with a gate that a rule can hang on, as ``shoal.tables.GATED``, which needs pyspark.
 _GATED = ("silver.events", "features.users", "gold.segments", "gold.segment_profiles", "gold.propensities",
-          "gold.recommendations", "gold.similar_items", "gold.bought_together", "gold.users")  # fmt: skip
+          "gold.recommendations", "gold.recommendations_by_segment", "gold.similar_items", "gold.bought_together",
+          "gold.users")  # fmt: skip
 
 
 class RuleParams(Params):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from shoal.params.base import Params, Seed
 
@@ -23,11 +23,67 @@ class StrengthParams(Params):
         return weights
 
 
+class Pin(Params):
+    """An item that has its place. It is an item of a list, so nothing of it has a default."""
+
+    item: str = Field(min_length=1, description="item_id")
+    rank: int = Field(ge=1, description="its place, from 1")
+
+
+class ListRules(Params):
+    """What the shop wants or will not have in a list."""
+
+    exclude_items: tuple[str, ...] = Field(strict=False, description="item_id that are never named")
+    exclude_categories: tuple[str, ...] = Field(
+        strict=False, description="category paths, or beginnings of them, of which nothing is named"
+    )
+    exclude_brands: tuple[str, ...] = Field(strict=False, description="brands of which nothing is named")
+    max_per_category: int | None = Field(ge=1, description="items of one category in a list; null: any number")
+    max_per_brand: int | None = Field(ge=1, description="items of one brand in a list; null: any number")
+    min_price: float | None = Field(ge=0, description="lowest price, shop's currency; null: any")
+    max_price: float | None = Field(ge=0, description="highest price, shop's currency; null: any")
+    price_tier: float | None = Field(
+        gt=1, description="prices within 1/x to x times what the user usually pays for a piece; null: any"
+    )
+    min_margin: float | None = Field(
+        ge=-1, lt=1, description="least share of the price that is left above the cost; null: any"
+    )
+    bought_within_days: dict[str, Annotated[int, Field(ge=1)] | None] = Field(
+        description="with exclude_owned, how long a purchase counts, by category path and default; null: for ever"
+    )
+    pinned: tuple[Pin, ...] = Field(strict=False, description="items that have their place, for everybody")
+
+    @field_validator("bought_within_days")
+    @classmethod
+    def _default(cls, days: dict[str, int | None]) -> dict[str, int | None]:
+        if "default" not in days:
+            raise ValueError("must say default, which holds for items of no other category")
+        return days
+
+    @field_validator("pinned")
+    @classmethod
+    def _places(cls, pinned: tuple[Pin, ...]) -> tuple[Pin, ...]:
+        for name in ("item", "rank"):
+            values = [getattr(pin, name) for pin in pinned]
+            if twice := sorted({value for value in values if values.count(value) > 1}):
+                raise ValueError(f"{name} {', '.join(map(str, twice))} is there twice")
+        return pinned
+
+    @model_validator(mode="after")
+    def _possible(self) -> "ListRules":
+        if self.min_price is not None and self.max_price is not None and self.max_price < self.min_price:
+            raise ValueError(f"max_price must be at least min_price ({self.min_price}), got {self.max_price}")
+        if both := sorted({pin.item for pin in self.pinned} & {*self.exclude_items}):
+            raise ValueError(f"pinned and excluded at once: {', '.join(both)}")
+        return self
+
+
 class RecommendParams(StrengthParams):
     """One list per user."""
 
-    model: Literal["als", "buy_again", "popularity"] = Field(
-        description="who fills the list: als and popularity what is new, buy_again what the user bought before"
+    model: Literal["als", "buy_again", "popularity", "trending", "abandoned_cart"] = Field(
+        description="who fills the list: als and popularity what is new, buy_again what the user bought before, "
+        "trending what gains buyers, abandoned_cart what was left in the cart"
     )
     engine: Literal["mllib", "native"] = Field(
         description="what fits the model: mllib over the cluster, native in one task"
@@ -43,8 +99,38 @@ class RecommendParams(StrengthParams):
     seed: Seed = Field(description="same seed and data, same factors")
     min_interactions: int = Field(ge=1, description="fewer user-item pairs: nothing is learned")
     popularity_days: int = Field(ge=1, description="days before as_of whose buyers make an item popular")
+    trend_days: int = Field(ge=1, description="days whose new buyers are set beside those of as many days before")
+    cart_days: int = Field(ge=1, description="days for which what was left in a cart is named")
     test_days: int = Field(ge=1, description="days before as_of that are held out to measure quality")
     k: int = Field(ge=1, description="length of the list at which quality is measured")
+    candidates: int = Field(
+        ge=1, le=5000, description="items per user of which caps, price tiers, pins and diversity choose"
+    )
+    diversity: float = Field(ge=0, lt=1, description="share of unlikeness in what decides, for als; 0: none")
+    popularity_penalty: float = Field(ge=0, description="what the best known item loses, its score being 0 to 1")
+    rules: ListRules = Field(description="what the shop wants or will not have")
+
+    @model_validator(mode="after")
+    def _has_factors(self) -> "RecommendParams":
+        if self.diversity and self.model != "als":
+            raise ValueError(f"diversity is by the factors of als, and the model is {self.model}: set rules."
+                             "max_per_category instead")  # fmt: skip
+        if self.model == "buy_again" and self.exclude_owned and self.rules.bought_within_days["default"] is None:
+            raise ValueError("buy_again names what the user owns: set exclude_owned to false, or in "
+                             "rules.bought_within_days for how many days a purchase counts")  # fmt: skip
+        if beyond := [pin.item for pin in self.rules.pinned if pin.rank > self.top_n]:
+            raise ValueError(f"pinned beyond the list's {self.top_n} places: {', '.join(beyond)}")
+        return self
+
+
+class BySegmentParams(Params):
+    """What is popular in each segment and region."""
+
+    top_n: int = Field(ge=1, le=1000, description="items per segment and region")
+    in_stock_only: bool = Field(description="true: nothing of which a feed says that none is left")
+    days: int = Field(ge=1, description="days before as_of whose buyers count")
+    min_buyers: int = Field(ge=1, description="a group with fewer buyers in these days has no list of its own")
+    prior: float = Field(ge=0, description="buyers of the whole shop's taste that are added to each group")
 
 
 class SimilarItemsParams(StrengthParams):

@@ -4,11 +4,12 @@ Rules of batches and runs: the condition is null for the rows that a rule says n
 at the rows beside a row, through a window over what its users or segments have: never over all of it.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from shoal.frames import sql_text
+from shoal.params import ListRules
 from shoal.tables import (
     BOUGHT_TOGETHER,
     EVENTS,
@@ -16,6 +17,7 @@ from shoal.tables import (
     ITEM_CHANGES,
     PROPENSITIES,
     RECOMMENDATIONS,
+    RECOMMENDATIONS_BY_SEGMENT,
     SEGMENT_PROFILES,
     SEGMENTS,
     SIMILAR_ITEMS,
@@ -61,6 +63,7 @@ def _alone(table: Table) -> Rule:
 
 
 _OF_A_LIST = "PARTITION BY list_name, user_id"
+_OF_A_GROUP = "PARTITION BY segment_id, region"
 _ARTICLE = "coalesce(item_group_id, item_id)"
 _NESTED = " AND ".join(
     f"{name}_7d <= {name}_30d AND {name}_30d <= {name}_90d AND {name}_90d <= {name}_365d AND {name}_365d <= {whole}"
@@ -144,6 +147,13 @@ KNOWN: dict[str, tuple[Rule, ...]] = {
         Rule("no list names an article twice",
              f"NOT ({_ARTICLE} <=> lag({_ARTICLE}) OVER ({_OF_A_LIST} ORDER BY {_ARTICLE}))", policy="stop"),
     ),
+    RECOMMENDATIONS_BY_SEGMENT.name: (
+        Rule("the ranks of each segment and region are 1, 2, 3, ...",
+             f"rank = row_number() OVER ({_OF_A_GROUP} ORDER BY rank)", policy="stop"),
+        Rule("no segment and region names an article twice",
+             f"NOT ({_ARTICLE} <=> lag({_ARTICLE}) OVER ({_OF_A_GROUP} ORDER BY {_ARTICLE}))", policy="stop"),
+        Rule("no more bought an item than bought anything", "buyers <= group_buyers", policy="stop"),
+    ),
     SIMILAR_ITEMS.name: _beside_items("similar_item_id", "score"),
     BOUGHT_TOGETHER.name: (
         *_beside_items("other_item_id", "lift_low"),
@@ -198,13 +208,19 @@ def of_bronze(rows_in: int) -> More:
     return More(rules, [held])
 
 
-def of_lists(lengths: Mapping[str, int], in_stock: Collection[str] = (), unfilled: Collection[str] = ()) -> More:
+def of_lists(
+    lengths: Mapping[str, int],
+    in_stock: Collection[str] = (),
+    unfilled: Collection[str] = (),
+    perhaps_empty: Collection[str] = (),
+) -> More:
     """How long recommendation lists are, and what they may name.
 
     Args:
         lengths: how many items each list is to have, by its name.
         in_stock: the lists that name nothing that is sold out.
         unfilled: the lists that are as long as users have items of their own.
+        perhaps_empty: the lists of what nobody may have.
     """
     if not lengths:
         return NOTHING
@@ -222,11 +238,77 @@ def of_lists(lengths: Mapping[str, int], in_stock: Collection[str] = (), unfille
                  f"CASE WHEN list_name IN ({', '.join(map(sql_text, in_stock)) or 'NULL'}) THEN in_stock END",
                  policy="stop")  # fmt: skip
     columns, expected = {}, []
-    for number, name in enumerate(lengths, start=1):
+    for number, name in enumerate((name for name in lengths if name not in perhaps_empty), start=1):
         columns[f"of_list_{number}"] = f"CASE WHEN list_name = {sql_text(name)} THEN 1 END"
         some = {"column": f"of_list_{number}", "min_value": 1}
         expected.append(Expected(f"the list {name} has rows", "ExpectColumnSumToBeBetween", some))
     return More([longest, full, there], expected, columns)
+
+
+def of_list_rules(lists: Mapping[str, ListRules]) -> list[Rule]:
+    """What a shop wants or will not have in its lists, as far as it shows in the rows of a run.
+
+    That a user has not bought an item lately, and what a user usually pays, is in no row of theirs.
+
+    Args:
+        lists: by the list's name. Rows stand beside ``category``, ``brand`` and ``cost`` of their items.
+    """
+    found = list[Rule]()
+    for name, conditions in _CONDITIONS.items():
+        cases = [
+            f"WHEN {sql_text(entry)} THEN {condition}"
+            for entry, rules in lists.items()
+            if (condition := " AND ".join(conditions(rules)))
+        ]
+        if cases:
+            found.append(Rule(name, f"CASE list_name {' '.join(cases)} END", policy="stop"))
+    return found
+
+
+def _not_excluded(rules: ListRules) -> Iterator[str]:
+    for column, values in (("item_id", rules.exclude_items), ("brand", rules.exclude_brands)):
+        if values:
+            yield f"coalesce({column} NOT IN ({', '.join(map(sql_text, values))}), true)"
+    for path in rules.exclude_categories:
+        yield f"coalesce(category <> {sql_text(path)} AND NOT startswith(category, {sql_text(path + '/')}), true)"
+
+
+def _within_prices(rules: ListRules) -> Iterator[str]:
+    if rules.min_price is not None:
+        yield f"coalesce(CAST(price AS DOUBLE) >= {rules.min_price!r}D, true)"
+    if rules.max_price is not None:
+        yield f"coalesce(CAST(price AS DOUBLE) <= {rules.max_price!r}D, true)"
+
+
+def _above_margin(rules: ListRules) -> Iterator[str]:
+    if rules.min_margin is not None:
+        share = "(CAST(price AS DOUBLE) - CAST(cost AS DOUBLE)) / nullif(CAST(price AS DOUBLE), 0D)"
+        yield f"coalesce({share} >= {rules.min_margin!r}D, true)"
+
+
+def _within_caps(rules: ListRules) -> Iterator[str]:
+    for column, most in (("category", rules.max_per_category), ("brand", rules.max_per_brand)):
+        if most is not None:
+            yield f"({column} IS NULL OR count({column}) OVER ({_OF_A_LIST}, {column}) <= {most})"
+
+
+def _in_their_places(rules: ListRules) -> Iterator[str]:
+    """A pin stands in its place, or in the last one of a list that is shorter."""
+    for pin in rules.pinned:
+        yield (
+            f"(source <> 'pinned' OR item_id <> {sql_text(pin.item)} OR rank = {pin.rank} "
+            f"OR rank < {pin.rank} AND max(rank) OVER ({_OF_A_LIST}) < {pin.rank})"
+        )
+
+
+_CONDITIONS: Mapping[str, Callable[[ListRules], Iterator[str]]] = {
+    "nothing that is excluded is in a list": _not_excluded,
+    "prices are within the bounds of their list": _within_prices,
+    "margins are as high as their list asks for": _above_margin,
+    "no list has more of a category or brand than its caps": _within_caps,
+    "pinned items are in their places": _in_their_places,
+}
+LIST_RULES = tuple(_CONDITIONS)  # their names
 
 
 def of_probabilities(rates: Mapping[str, float]) -> More:

@@ -27,7 +27,7 @@ from great_expectations.expectations.row_conditions import Column as Row
 
 from shoal.errors import SchemaError
 from shoal.frames import sql_text
-from shoal.quality.known import AS_USUAL, IS_OFFERED, IS_SHOWN, KNOWN, NEARLY_EMPTY, Expected, of_lists
+from shoal.quality.known import AS_USUAL, IS_OFFERED, IS_SHOWN, KNOWN, LIST_RULES, NEARLY_EMPTY, Expected, of_lists
 from shoal.quality.rows import others_of
 from shoal.tables import EVENTS, Column, Policy, Rule, Severity, Table, severity_of
 
@@ -87,6 +87,7 @@ def helper_columns(table: Table, extra: Sequence[Rule] = ()) -> dict[str, str]:
 def names_in(table: Table) -> set[str]:
     """The names that expectations about a table have already."""
     known = {rule.name for rule in (*of_lists({"": 1}).rules, IS_OFFERED, IS_SHOWN)}
+    known |= {*LIST_RULES}
     known |= {*AS_USUAL.values(), NEARLY_EMPTY} if table is EVENTS else set()
     return known | {labels_in(e).name for e in suite_of(table, tolerance=0).expectations}
 

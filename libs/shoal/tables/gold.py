@@ -108,10 +108,22 @@ PROPENSITIES = Table(
     writer="score_propensity",
 )  # fmt: skip
 
+_GROUP = text("item_group_id", "article that it is a variant of, once in a list; itself without variants")
+_FACTS = (
+    text("title", "its title before as_of; null if never said"),
+    Column(
+        "price",
+        MONEY,
+        "per piece, in the shop's currency, before as_of: the feed's, else that last paid; null if unknown",
+        low=0,
+    ),
+    Column("in_stock", BooleanType(), "any pieces were in stock before as_of; null if no feed says"),
+)
+
 RECOMMENDATIONS = Table(
     name="gold.recommendations",
-    doc="One row per run, list, user and rank. Lists of new items are full as long as there are items; one of "
-    "buy_again has as many rows as the user has items that are still offered, if these are fewer.",
+    doc="One row per run, list, user and rank. Lists are full as long as there are items; those of what a user knows, "
+    "buy_again and abandoned_cart, have as many rows as there is of that; `short_lists` in ops.metrics says how many.",
     key=("run_id", "list_name", "user_id", "rank"),
     partition_by=("run_id",),
     columns=(
@@ -120,24 +132,53 @@ RECOMMENDATIONS = Table(
         USER,
         _RANK,
         _ITEM,
-        text("item_group_id", "article that it is a variant of, once in a list; itself without variants"),
-        text("title", "its title before as_of; null if never said"),
-        Column(
-            "price",
-            MONEY,
-            "per piece, in the shop's currency, before as_of: the feed's, else that last paid; null if unknown",
-            low=0,
-        ),
-        Column("in_stock", BooleanType(), "any pieces were in stock before as_of; null if no feed says"),
+        _GROUP,
+        *_FACTS,
         Column("score", DoubleType(), "comparable within one user and source only", required=True),
         text(
             "source",
             "als: learned from users alike; last model: the same, learned by the last one that was released, "
-            "which stood in for today's; popularity: what sells most; buy_again: what the user bought before",
+            "which stood in for today's; popularity_by_segment: what sells most in the user's segment and region; "
+            "popularity: what sells most; buy_again: what the user bought before; trending: what gains buyers; "
+            "abandoned_cart: what was left in the cart; pinned: placed by the shop",
             required=True,
         ),
         _REASON,
         _MODEL,
+    ),
+    writer="recommend_items",
+)
+
+RECOMMENDATIONS_BY_SEGMENT = Table(
+    name="gold.recommendations_by_segment",
+    doc="One row per run, segment, region and rank: what most of their buyers bought lately. Segments and regions with "
+    "too few buyers have no rows; rows without either are of the whole shop.",
+    key=("run_id", "segment_id", "region", "rank"),
+    partition_by=("run_id",),
+    columns=(
+        RUN,
+        AS_OF,
+        Column("segment_id", IntegerType(), "segment in the settings' first segmentation; null for all users", low=1),
+        text("segment_name", "its name; null for all users"),
+        text("region", "where the users were last; null for all of them"),
+        _RANK,
+        _ITEM,
+        _GROUP,
+        *_FACTS,
+        Column("buyers", LongType(), "users of the group who bought it in the settings' days", required=True, low=1),
+        Column(
+            "group_buyers", LongType(), "users of the group who bought anything in these days", required=True, low=1
+        ),
+        Column(
+            "score",
+            DoubleType(),
+            "share of the group's buyers who bought it, drawn towards that of the whole shop",
+            required=True,
+            low=0,
+            high=1,
+        ),
+        text("source", "popularity_by_segment, or popularity for the whole shop", required=True),
+        _REASON,
     ),
     writer="recommend_items",
 )

@@ -55,10 +55,12 @@ def goods_at(items: DataFrame, as_of: date) -> DataFrame:
         as_of: first shop-local day that must *not* be seen.
 
     Returns:
-        ``item_id``, ``item_group_id``, ``title``, ``price`` and ``in_stock``, null where no feed tells the stock.
+        ``item_id``, ``item_group_id``, ``title``, ``category``, ``brand``, ``price``, ``cost`` and ``in_stock``, null
+        where no feed tells the stock.
     """
     goods = catalogue_at(items, as_of).where("recommendable")
-    return goods.select("item_id", "item_group_id", "title", "price", (F.col("stock") > 0).alias("in_stock"))
+    told = ("item_id", "item_group_id", "title", "category", "brand", "price", "cost")
+    return goods.select(*told, (F.col("stock") > 0).alias("in_stock"))
 
 
 def in_stock(items: DataFrame) -> DataFrame:

@@ -1,13 +1,27 @@
-"""Who wants what: lists for users, by implicit ALS and popular items where it knows nothing, and lists beside items."""
+"""Who wants what: lists for users, of models that name items one after the other, and lists beside items."""
 
-from shoal.models.recommend.als import AlsModel, FittedAls, fit
+from shoal.models.recommend.acts import abandoned, acts, habits, owned
+from shoal.models.recommend.als import ALS, AlsModel, FittedAls, fit
+from shoal.models.recommend.arranging import PINNED, arranged, candidates, is_arranged
 from shoal.models.recommend.bought_together import bought_together
-from shoal.models.recommend.lists import ALS, BUY_AGAIN, POPULARITY, buy_again, recommend
-from shoal.models.recommend.measuring import Judgement, judge, measure
-from shoal.models.recommend.popularity import popular, popular_limit
+from shoal.models.recommend.buy_again import BUY_AGAIN, again_model
+from shoal.models.recommend.by_segment import BY_SEGMENT, FittedBySegment, by_segment, shown_by_segment
+from shoal.models.recommend.latest import ABANDONED_CART, cart_model
+from shoal.models.recommend.lists import Explaining, Voice, lists, named_by, nothing, told
+from shoal.models.recommend.measuring import Backtest, Judgement, backtest, judge, measure
+from shoal.models.recommend.popularity import POPULARITY, best_sellers
+from shoal.models.recommend.reasons import Because
+from shoal.models.recommend.rules import admitted, still_owned
 from shoal.models.recommend.similar_items import similar_items
-from shoal.models.recommend.strengths import habits, owned, strengths
+from shoal.models.recommend.strengths import strengths
+from shoal.models.recommend.trending import TRENDING, trend_model
 
-__all__ = ["ALS", "BUY_AGAIN", "POPULARITY", "AlsModel", "FittedAls", "Judgement", "bought_together", "buy_again",
-           "fit", "habits", "judge", "measure", "owned", "popular", "popular_limit", "recommend",
-           "similar_items", "strengths"]  # fmt: skip
+OF_ONES_OWN = (BUY_AGAIN, ABANDONED_CART)  # models that name what the user knows: as many rows as there is of that
+
+__all__ = [
+    "ABANDONED_CART", "ALS", "BUY_AGAIN", "BY_SEGMENT", "OF_ONES_OWN", "PINNED", "POPULARITY", "TRENDING", "AlsModel",
+    "Backtest", "Because", "Explaining", "FittedAls", "FittedBySegment", "Judgement", "Voice", "abandoned", "acts",
+    "admitted", "again_model", "arranged", "backtest", "best_sellers", "bought_together", "by_segment", "candidates",
+    "cart_model", "fit", "habits", "is_arranged", "judge", "lists", "measure", "named_by", "nothing", "owned",
+    "shown_by_segment", "similar_items", "still_owned", "strengths", "told", "trend_model",
+]  # fmt: skip

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Literal
 
-from pyspark.ml.recommendation import ALS
+from pyspark.ml.recommendation import ALS as MLLIB_ALS
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from shoal.frames import persisted
 from shoal.kernels.als import factors_of_pairs
 from shoal.models.recommend.numbering import number
 from shoal.models.recommend.scoring import best_by_factors
@@ -16,6 +17,9 @@ from shoal.models.recommend.tasks import PAIRS_IN_ONE_TASK, threads_of_a_task
 from shoal.params import RecommendParams
 
 Engine = Literal["mllib", "native"]
+
+ALS = "als"
+SAME_TASTE = "chosen by people with the same taste"
 
 _PAIRS_PER_BLOCK = 250_000  # of MLlib; blocks depend on the data's size alone, as the first factors depend on them
 
@@ -48,6 +52,10 @@ class FittedAls:
         size = self.model.users, self.model.items, self.model.rank
         return best_by_factors(self.user_factors, self.item_factors, size, users, barred, items, n)
 
+    def explained(self, best: DataFrame) -> DataFrame:
+        """Rows of :meth:`best` with their ``reason``."""
+        return best.withColumn("reason", F.lit(SAME_TASTE))
+
 
 @dataclass(frozen=True)
 class Als:
@@ -63,7 +71,7 @@ class Als:
     engine, another processor may.
     """
 
-    name: ClassVar[str] = "als"
+    name: ClassVar[str] = ALS
     SPACE: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "rank": (8, 16, 32, 64, 128, 256),
         "reg": (0.01, 0.03, 0.1, 0.3),
@@ -80,15 +88,18 @@ class Als:
 
     def fit(self, pairs: DataFrame) -> FittedAls | None:
         """Learn from ``user_id``, ``item_id`` and ``strength``; None with fewer than ``min_interactions`` pairs."""
-        known = pairs.select("user_id", "item_id", F.col("strength").cast("float").alias("strength")).checkpoint()
-        interactions = known.count()
-        if interactions < max(self.min_interactions, 1):
-            return None
-        engine = self.engine if interactions <= PAIRS_IN_ONE_TASK else "mllib"
-        fitted = self._native(known) if engine == "native" else self._mllib(known, interactions)
+        strength = F.col("strength").cast("float").alias("strength")
+        with persisted(pairs.select("user_id", "item_id", strength)) as known:
+            interactions = known.count()
+            if interactions < max(self.min_interactions, 1):
+                return None
+            engine = self.engine if interactions <= PAIRS_IN_ONE_TASK else "mllib"
+            fitted = self._native(known) if engine == "native" else self._mllib(known, interactions)
         user_factors, item_factors = fitted
+        counted = user_factors.union(item_factors).groupBy("side").count().collect()
+        sides = {row["side"]: row["count"] for row in counted}
         model = AlsModel(
-            rank=self.rank, users=user_factors.count(), items=item_factors.count(), interactions=interactions,
+            rank=self.rank, users=sides["user"], items=sides["item"], interactions=interactions,
             max_iter=self.max_iter, reg=self.reg, alpha=self.alpha, seed=self.seed, engine=engine,
         )  # fmt: skip
         return FittedAls(model, user_factors, item_factors)
@@ -114,7 +125,7 @@ class Als:
             .sortWithinPartitions("user", "item")
             .checkpoint()
         )
-        als = ALS(
+        als = MLLIB_ALS(
             rank=self.rank, maxIter=self.max_iter, regParam=self.reg, alpha=self.alpha, seed=self.seed,
             implicitPrefs=True, nonnegative=False, numUserBlocks=blocks, numItemBlocks=blocks,
             userCol="user", itemCol="item", ratingCol="strength", coldStartStrategy="drop", checkpointInterval=10,

@@ -7,6 +7,10 @@ from typing import Any, ClassVar
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from shoal.params import RecommendParams
+
+BUY_AGAIN = "buy_again"
+
 
 @dataclass(frozen=True)
 class FittedBuyAgain:
@@ -34,6 +38,15 @@ class FittedBuyAgain:
             .select("user_id", "best.item_id", "item_group_id", "rank", (-F.col("best.below")).alias("score"))
         )
 
+    def explained(self, best: DataFrame) -> DataFrame:
+        """Rows of :meth:`best` with their ``reason``."""
+        day = F.date_format("last_at", "yyyy-MM-dd")
+        reason = F.when(F.col("times") == 1, F.concat(F.lit("bought once, on "), day)).otherwise(
+            F.format_string("bought on %d days, last on %s", "times", day)
+        )
+        said = self.scores.select("user_id", "item_id", reason.alias("reason"))
+        return best.join(said, ["user_id", "item_id"], how="inner")
+
 
 @dataclass(frozen=True)
 class BuyAgain:
@@ -48,7 +61,7 @@ class BuyAgain:
     for 90 days from 2011-06-12 and for 30 from 2011-11-10.
     """
 
-    name: ClassVar[str] = "buy_again"
+    name: ClassVar[str] = BUY_AGAIN
     SPACE: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "half_life_days": (14.0, 30.0, 90.0, 180.0, 365.0),
         "power": (0.5, 1.0, 2.0),
@@ -78,3 +91,8 @@ class BuyAgain:
             .checkpoint()
         )
         return None if scores.isEmpty() else FittedBuyAgain(scores)
+
+
+def again_model(params: RecommendParams) -> BuyAgain:
+    """:class:`BuyAgain` with the settings of a list."""
+    return BuyAgain(half_life_days=params.half_life_days)

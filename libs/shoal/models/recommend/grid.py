@@ -64,6 +64,21 @@ def _ranked(left: pa.Table, right: pa.Table, *, kernel: Kernel) -> pa.Table:
     return found.append_column("rank", pa.array(rank.astype(np.int32)))
 
 
+def beside_all(left: DataFrame, right: DataFrame, kernel: Kernel, schema: str, *, down: int) -> DataFrame:
+    """What a kernel makes of blocks of ``left``, each beside all of ``right``, which must fit into a task.
+
+    Args:
+        left: ``key``, different in each row, and what the kernel needs.
+        right: what the kernel needs.
+        kernel: makes a table of two.
+        schema: of what it makes, as DDL.
+        down: blocks of rows.
+    """
+    rows = left.select(F.pmod(F.hash("key"), F.lit(down)).alias("down"), "*")
+    columns = right.select(_every(down).alias("down"), *(F.col(name).alias(name) for name in right.columns))
+    return rows.groupBy("down").cogroup(columns.groupBy("down")).applyInArrow(kernel, schema)
+
+
 def sent_if_few(rows: DataFrame, count: int) -> DataFrame:
     """Rows that a join sends to every task, if they are so few."""
     return F.broadcast(rows) if count <= _FEW else rows
@@ -85,7 +100,7 @@ def with_barred(rows: DataFrame, barred: DataFrame, numbers: DataFrame, count: i
     found = (
         barred.join(sent_if_few(numbers, count), "item_id", how="inner")
         .groupBy(F.col("user_id").alias("key"))
-        .agg(F.sort_array(F.collect_list("number")).alias("barred"))
+        .agg(F.sort_array(F.collect_set("number")).alias("barred"))
     )
     nothing = F.array().cast("array<int>")
     return rows.join(found, "key", how="left").withColumn("barred", F.coalesce("barred", nothing))

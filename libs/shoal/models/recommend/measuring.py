@@ -1,18 +1,26 @@
 """How good ranked lists are: nDCG, recall and coverage against what users bought afterwards."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import reduce
 from math import log2
+from typing import Any, NamedTuple
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame, Row, Window
 from pyspark.sql import functions as F
 
+from shoal.frames import persisted
 from shoal.models.metric import Metric
-from shoal.models.recommend.als import fit
-from shoal.models.recommend.lists import BUY_AGAIN, buy_again, recommend
-from shoal.models.recommend.popularity import popular, popular_limit
-from shoal.models.recommend.strengths import habits, owned, strengths
+from shoal.models.recommend.acts import abandoned, acts, habits, owned
+from shoal.models.recommend.als import ALS, fit
+from shoal.models.recommend.buy_again import BUY_AGAIN, again_model
+from shoal.models.recommend.latest import ABANDONED_CART, cart_model
+from shoal.models.recommend.lists import Explaining, Voice, lists, nothing
+from shoal.models.recommend.popularity import POPULARITY, best_sellers
+from shoal.models.recommend.strengths import strengths
+from shoal.models.recommend.trending import TRENDING, trend_model
 from shoal.params import RecommendParams
 
 Z_95 = 1.959963984540054  # of the normal distribution: 95 % lie within this many standard deviations
@@ -62,8 +70,9 @@ def hits(recommendations: DataFrame, relevant: DataFrame, k: int) -> DataFrame:
     )
 
 
-def at(k: int) -> dict[str, Column]:
-    """The figures of a list of ``k`` by their names, over rows of :func:`hits`; relevance is binary.
+def at(k: int, of: str = "ranks") -> dict[str, Column]:
+    """The figures of a list of ``k`` by their names, over rows of :func:`hits`, whose ranks are in the column ``of``;
+    relevance is binary.
 
     - ``ndcg``: the sum of 1 / log2(rank + 1) over the hits (Jarvelin, Kekalainen 2002), divided by the same sum for
       a list that starts with all relevant items, of which there are min(k, relevant).
@@ -72,7 +81,7 @@ def at(k: int) -> dict[str, Column]:
     - ``recall``: hits / relevant. ``precision``: hits / k, also where the list is shorter.
     - ``hr``: 1 where anything was hit, else 0. ``mrr``: 1 / rank of the first hit, else 0.
     """
-    ranks = F.filter("ranks", lambda rank: rank <= k)
+    ranks = F.filter(of, lambda rank: rank <= k)
     found = F.size(ranks)
     gain = F.aggregate(ranks, F.lit(0.0), lambda total, rank: total + 1 / F.log2(rank + 1))
     places = F.transform(ranks, lambda rank, place: (place + 1) / rank)
@@ -99,61 +108,117 @@ def _ideal_gain(relevant: Column, k: int) -> Column:
     return F.element_at(F.array(*(F.lit(value) for value in sums)), F.least(F.lit(k), relevant).cast("int"))
 
 
-def compare(
-    recommendations: Mapping[str, DataFrame], relevant: DataFrame, allowed_items: DataFrame, k: int, note: str
-) -> list[Metric]:
-    """Measure each model's lists on the same users.
+@dataclass(frozen=True)
+class Contest:
+    """Lists of several models for the same users, each as it would be shown."""
+
+    lists: Mapping[str, DataFrame]  # by the model's name: ``user_id``, ``item_id`` and ``rank`` from 1
+    k: int  # length of the list that is looked at
+    note: str  # the protocol, for readers
+
+
+def compare(contests: Sequence[Contest], relevant: DataFrame, allowed_items: DataFrame) -> list[list[Metric]]:
+    """Measure each model's lists on the same users, of all contests in two passes over them.
 
     Args:
-        recommendations: lists by the model's name, as for :func:`evaluate`.
-        relevant: ``user_id``, ``item_id``; its users are those measured.
+        contests: what is measured.
+        relevant: ``user_id``, ``item_id``, each pair once; its users are those measured.
         allowed_items: ``item_id`` of what could be recommended, one row each.
-        k: length of the list that is looked at.
-        note: the protocol, for readers.
 
     Returns:
-        Per model ``ndcg@k`` and ``recall@k`` (means over users), ``coverage@k`` (share of the allowed items
-        that are in any list) and ``users``; None where there is no user or no item. Where both are given,
-        the mean difference of nDCG per user ``als - popularity`` with the ends of its normal 95 % interval.
+        Of each contest, per model ``ndcg@k`` and ``recall@k`` (means over users), ``coverage@k`` (share of the allowed
+        items that are in any list) and ``users``; None where there is no user or no item. Where als and popularity are
+        both in it, the mean difference of nDCG per user ``als - popularity`` with the ends of its normal 95 % interval.
     """
-    items = allowed_items.count()
-    metrics = []
-    for model, lists in recommendations.items():
-        means = evaluate(lists, relevant, k).agg(F.avg("ndcg"), F.avg("recall"), F.count(F.lit(1))).first()
-        assert means is not None, "an aggregate has one row"
-        ndcg, recall, users = means
-        listed = (
-            lists.where(F.col("rank") <= k)
-            .join(relevant, "user_id", how="left_semi")
-            .join(allowed_items, "item_id", how="left_semi")
-        )
-        covered = listed.select("item_id").distinct().count()
-        metrics += [
-            Metric(model, f"ndcg@{k}", _rounded(ndcg), note),
-            Metric(model, f"recall@{k}", _rounded(recall), note),
-            Metric(model, f"coverage@{k}", _rounded(covered / items) if items and users else None, note),
-            Metric(model, "users", float(users), note),
+    parts = {(id(lists), contest.k): lists for contest in contests for lists in contest.lists.values()}
+    numbers = {part: number for number, part in enumerate(parts)}  # lists that several contests share count once
+    shown = [
+        _Shown(place, model, contest.k, numbers[id(lists), contest.k])
+        for place, contest in enumerate(contests)
+        for model, lists in contest.lists.items()
+    ]
+    frames = [
+        lists.where(F.col("rank") <= k)
+        .select("user_id", "item_id", F.col("rank").cast("int").alias("rank"), F.lit(number).alias("list"))
+        for number, ((_, k), lists) in enumerate(parts.items())
+    ]  # fmt: skip
+    ranks = [F.max(F.when(F.col("list") == n, F.col("rank"))).alias(f"rank_{n}") for n in range(len(frames))]
+    with persisted(reduce(DataFrame.unionByName, frames).groupBy("user_id", "item_id").agg(*ranks)) as wide:
+        means = _means(contests, shown, wide, relevant)
+        covered = _covered(len(frames), wide, relevant, allowed_items)
+    found: list[list[Metric]] = [[] for _ in contests]
+    for one in shown:
+        note, items = contests[one.place].note, covered["items"]
+        share = covered[f"listed_{one.number}"] / items if items and means["users"] else None
+        found[one.place] += [
+            Metric(one.model, f"ndcg@{one.k}", _rounded(means[f"ndcg_{one.number}"]), note),
+            Metric(one.model, f"recall@{one.k}", _rounded(means[f"recall_{one.number}"]), note),
+            Metric(one.model, f"coverage@{one.k}", _rounded(share), note),
+            Metric(one.model, "users", float(means["users"]), note),
         ]
-    if {"als", "popularity"} <= {*recommendations}:
-        metrics += _difference(recommendations["als"], recommendations["popularity"], relevant, k, note)
-    return metrics
+    for place, contest in enumerate(contests):
+        if {"als", "popularity"} <= {*contest.lists}:
+            found[place] += _difference(means[f"gap_{place}"], means[f"spread_{place}"], means["users"], contest)
+    return found
 
 
-def _difference(als: DataFrame, popularity: DataFrame, relevant: DataFrame, k: int, note: str) -> list[Metric]:
-    """By how much ALS beats popularity for the same user, on average."""
-    ours = evaluate(als, relevant, k).select("user_id", "ndcg")
-    theirs = evaluate(popularity, relevant, k).select("user_id", F.col("ndcg").alias("baseline"))
-    gap = F.col("ndcg") - F.col("baseline")
-    row = ours.join(theirs, "user_id", how="inner").agg(F.avg(gap), F.stddev_samp(gap), F.count(gap)).first()
+class _Shown(NamedTuple):
+    """Lists in a contest."""
+
+    place: int  # of the contest
+    model: str
+    k: int
+    number: int  # of the lists, among all
+
+
+def _means(contests: Sequence[Contest], shown: Sequence[_Shown], wide: DataFrame, relevant: DataFrame) -> Row:
+    """Mean figures over the users, by the number of the lists; gaps by that of the contest."""
+    lengths = {one.number: one.k for one in shown}
+    ranks = [F.sort_array(F.collect_list(f"rank_{number}")).alias(f"ranks_{number}") for number in lengths]
+    by_user = relevant.join(wide, ["user_id", "item_id"], how="left").groupBy("user_id")
+    figures = by_user.agg(F.count(F.lit(1)).alias("relevant"), *ranks).select(
+        *(
+            at(k, f"ranks_{number}")[figure].alias(f"{figure}_{number}")
+            for number, k in lengths.items()
+            for figure in ("ndcg", "recall")
+        )
+    )
+    wanted = [F.avg(name).alias(name) for name in figures.columns]
+    for place, contest in enumerate(contests):
+        if {"als", "popularity"} <= {*contest.lists}:
+            of = {one.model: F.col(f"ndcg_{one.number}") for one in shown if one.place == place}
+            gap = of["als"] - of["popularity"]
+            wanted += [F.avg(gap).alias(f"gap_{place}"), F.stddev_samp(gap).alias(f"spread_{place}")]
+    row = figures.agg(F.count(F.lit(1)).alias("users"), *wanted).first()
     assert row is not None, "an aggregate has one row"
-    mean, deviation, users = row
+    return row
+
+
+def _covered(count: int, wide: DataFrame, relevant: DataFrame, allowed_items: DataFrame) -> Row:
+    """How many ``items`` there are, and how many of them stand in any list of the users, by the number of the lists."""
+    listed = wide.join(relevant.select("user_id").distinct(), "user_id", how="left_semi").groupBy("item_id")
+    by_item = listed.agg(*(F.count(f"rank_{number}").alias(f"listed_{number}") for number in range(count)))
+    row = (
+        allowed_items.join(by_item, "item_id", how="left")
+        .agg(
+            F.count(F.lit(1)).alias("items"),
+            *(F.count_if(F.col(f"listed_{number}") > 0).alias(f"listed_{number}") for number in range(count)),
+        )
+        .first()
+    )
+    assert row is not None, "an aggregate has one row"
+    return row
+
+
+def _difference(mean: float | None, deviation: float | None, users: int, contest: Contest) -> list[Metric]:
+    """By how much ALS beats popularity for the same user, on average."""
     margin = None if deviation is None else Z_95 * deviation / users**0.5
-    name = _DIFFERENCE.format(k=k)
-    note = f"{note}; paired per user, normal 95 % interval"
+    name = _DIFFERENCE.format(k=contest.k)
+    note = f"{contest.note}; paired per user, normal 95 % interval"
     return [
         Metric("als", name, _rounded(mean), note),
-        Metric("als", f"{name} low", None if margin is None else _rounded(mean - margin), note),
-        Metric("als", f"{name} high", None if margin is None else _rounded(mean + margin), note),
+        Metric("als", f"{name} low", None if margin is None or mean is None else _rounded(mean - margin), note),
+        Metric("als", f"{name} high", None if margin is None or mean is None else _rounded(mean + margin), note),
     ]
 
 
@@ -162,100 +227,162 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 9)
 
 
-def time_split(user_item_days: DataFrame, *, as_of: date, test_days: int) -> tuple[DataFrame, DataFrame]:
-    """What was known ``test_days`` before ``as_of``, and what was bought from then until ``as_of``.
-
-    Returns:
-        The tiles before the cut, and the pairs (``user_id``, ``item_id``) bought on or after it.
-    """
-    cut, day = F.lit(as_of - timedelta(days=test_days)), F.col("event_date")
-    later = user_item_days.where((day >= cut) & (day < F.lit(as_of)) & (F.col("purchases") > 0))
-    return user_item_days.where(day < cut), later.select("user_id", "item_id").distinct()
-
-
-def bought_before(train: DataFrame, allowed_items: DataFrame, k: int) -> DataFrame:
+def bought_before(acts: DataFrame, allowed_items: DataFrame, k: int) -> DataFrame:
     """Each user's own purchases, most often bought first, ties by the latest day and then by item_id.
+
+    Args:
+        acts: rows of :func:`shoal.models.recommend.acts.acts`.
+        allowed_items: ``item_id`` of what may be named.
+        k: length of the list.
 
     Returns:
         ``user_id``, ``item_id``, ``rank`` up to ``k``.
     """
-    counts = (
-        train.where(F.col("purchases") > 0)
-        .join(allowed_items, "item_id", how="left_semi")
-        .groupBy("user_id", "item_id")
-        .agg(F.sum("purchases").alias("times"), F.max("event_date").alias("last"))
-    )
-    order = Window.partitionBy("user_id").orderBy(F.desc("times"), F.desc("last"), "item_id")
-    ranked = counts.withColumn("rank", F.row_number().over(order)).where(F.col("rank") <= k)
+    bought = acts.where("purchases > 0").join(allowed_items, "item_id", how="left_semi")
+    order = Window.partitionBy("user_id").orderBy(F.desc("purchases"), F.desc("last_bought"), "item_id")
+    ranked = bought.withColumn("rank", F.row_number().over(order)).where(F.col("rank") <= k)
     return ranked.select("user_id", "item_id", "rank")
 
 
-def measure(
-    user_item_days: DataFrame,
-    items: DataFrame,
-    as_of: date,
-    params: RecommendParams,
-    *,
-    known_before: DataFrame | None = None,
-) -> list[Metric]:
-    """Fit on what was known ``test_days`` before ``as_of`` and measure on what was bought since.
+@dataclass(frozen=True)
+class Backtest:
+    """What was known some days before a cut, and what was bought from then on: what any list is measured on.
 
-    Of a list ``buy_again``, what users are offered again is measured on all purchases, beside ``bought_before``: what
-    the user bought most often.
+    Users and items without a tile before are left out of all.
+    """
 
-    Of the others, ``als`` (filled by popularity, as published) and ``popularity`` are measured on what is new to the
-    user, whatever ``exclude_owned`` says: pairs bought before are removed from the lists and from what counts as
-    relevant. ``bought_before`` stands beside them too: where it is strong, people buy the same things again.
+    as_of: date  # first day that was not known
+    days: int  # after it, in which was bought what counts
+    tiles: DataFrame  # rows of features.user_item_days before
+    acts: DataFrame  # of them, as of :func:`shoal.models.recommend.acts.acts`
+    items: DataFrame  # item_id and item_group_id of what may be named
+    again: DataFrame  # user_id, item_id: bought since, first or again
+    new: DataFrame  # of these, bought for the first time
 
-    Users and items without a tile before the cut are left out of all.
+
+@contextmanager
+def backtest(
+    user_item_days: DataFrame, items: DataFrame, *, as_of: date, days: int, known_before: DataFrame | None = None
+) -> Iterator[Backtest]:
+    """What was known ``days`` before ``as_of``, kept for as long as it is used.
 
     Args:
         user_item_days: rows of ``features.user_item_days``.
-        items: allowed ``item_id`` and, where there are variants, ``item_group_id``.
+        items: ``item_id`` and ``item_group_id`` of what may be recommended, one row each.
         as_of: first shop-local day that must not be seen.
-        params: the list's settings; lists are as long as ``k``.
-        known_before: the same tiles as they were known ``test_days`` before ``as_of``, where visitors have become
-            users since; None: the same.
+        days: how many before it are held out.
+        known_before: the same tiles as they were known ``days`` before ``as_of``, where visitors have become users
+            since; None: the same.
+    """
+    cut, day = as_of - timedelta(days=days), F.col("event_date")
+    train = (user_item_days if known_before is None else known_before).where(day < F.lit(cut))
+    later = user_item_days.where((day >= F.lit(cut)) & (day < F.lit(as_of)) & (F.col("purchases") > 0))
+    with ExitStack() as kept:
+        done = kept.enter_context(persisted(acts(train, as_of=cut)))
+        known = kept.enter_context(persisted(items.join(done, "item_id", how="left_semi")))
+        bought = (
+            later.join(done, "user_id", how="left_semi")
+            .join(known, "item_id", how="left_semi")
+            .select("user_id", "item_id")
+            .distinct()
+            .join(owned(done).withColumn("had", F.lit(True)), ["user_id", "item_id"], how="left")
+        )
+        bought = kept.enter_context(persisted(bought))
+        pairs = bought.select("user_id", "item_id")
+        yield Backtest(cut, days, train, done, known, pairs, bought.where("had IS NULL").drop("had"))
+
+
+def measure(test: Backtest, wanted: Mapping[str, RecommendParams]) -> dict[str, list[Metric]]:
+    """Fit each list's model on what was known then and measure it on what was bought since.
+
+    Of lists of what users know already, ``buy_again`` and ``abandoned_cart``, what is offered is measured on all
+    purchases, beside ``bought_before``: what the user bought most often.
+
+    Of the others, ``als`` and ``trending`` (filled by popularity, as published) and ``popularity`` are measured on what
+    is new to the user, whatever ``exclude_owned`` says: pairs bought before are removed from the lists and from what
+    counts as relevant. ``bought_before`` stands beside them too: where it is strong, people buy the same things again.
+
+    The rules of a list, and what it does for diversity, are left out: it is the model that is measured.
+
+    Args:
+        test: what was known.
+        wanted: the settings of each list by its name; lists are as long as ``k``.
 
     Returns:
-        Metrics of buy_again and bought_before; or of als, popularity and bought_before, where those of als are None if
-        it could not be fitted.
+        Per list the metrics of its model and what stands beside it; those of als are None if it could not be fitted.
     """
-    k, cut = params.k, as_of - timedelta(days=params.test_days)
-    params = params.model_copy(update={"top_n": k, "exclude_owned": True})
-    train, known, again = _held_out(user_item_days, items, as_of, params, known_before)
-    known_ids = known.select("item_id").distinct()
-    repeats = {"bought_before": bought_before(train, known_ids, k)}
-    if params.model == BUY_AGAIN:
-        offered = buy_again(habits(train, as_of=cut), again.select("user_id"), known, params).checkpoint()
-        return compare({BUY_AGAIN: offered} | repeats, again, known_ids, k, AGAIN.format(days=params.test_days))
-    before = owned(train, as_of=cut).checkpoint()
-    new = again.join(before, ["user_id", "item_id"], how="left_anti").checkpoint()
-    users = new.select("user_id").distinct()
-    limit = popular_limit(before, known, params)
-    favourites = popular(train, known, as_of=cut, days=params.popularity_days, limit=limit).checkpoint()
-    fitted = fit(strengths(train, as_of=cut, params=params), params) if params.model == "als" else None
-    lists = {"popularity": recommend(None, users, favourites, before, known, params).checkpoint()}
-    if fitted is not None:
-        lists["als"] = recommend(fitted, users, favourites, before, known, params).checkpoint()
-    note = NEW.format(days=params.test_days)
-    metrics = compare(lists, new, known_ids, k, note)
-    if fitted is None and params.model == "als":
-        metrics += _unfitted(("ndcg", "recall", "coverage"), k, note, params.min_interactions)
-    return [*metrics, *compare(repeats, again, known_ids, k, AGAIN.format(days=params.test_days))]
+    new, again = dict[str, Contest](), dict[str, Contest]()
+    then = _Then(test)
+    for entry, params in wanted.items():
+        own = {"bought_before": then.bought_before(params.k)}
+        if params.model in (BUY_AGAIN, ABANDONED_CART):
+            own = {params.model: then.own(params), **own}
+        else:
+            new[entry] = Contest(then.new(params), params.k, NEW.format(days=test.days))
+        again[entry] = Contest(own, params.k, AGAIN.format(days=test.days))
+    found: dict[str, list[Metric]] = {entry: [] for entry in wanted}
+    for contests, relevant in ((new, test.new), (again, test.again)):
+        measured = compare([*contests.values()], relevant, test.items) if contests else []
+        for entry, metrics in zip(contests, measured, strict=True):
+            found[entry] += metrics
+    for entry, contest in new.items():
+        if wanted[entry].model == ALS and ALS not in contest.lists:
+            names = ("ndcg", "recall", "coverage")
+            found[entry] += _unfitted(names, contest.k, contest.note, wanted[entry].min_interactions)
+    return found
 
 
-def _held_out(
-    user_item_days: DataFrame, items: DataFrame, as_of: date, params: RecommendParams, known_before: DataFrame | None
-) -> tuple[DataFrame, DataFrame, DataFrame]:
-    """The tiles before the cut, the items known by then, and what known users bought of them since."""
-    train, bought = time_split(user_item_days, as_of=as_of, test_days=params.test_days)
-    if known_before is not None:
-        train = known_before.where(F.col("event_date") < F.lit(as_of - timedelta(days=params.test_days)))
-    known = items.join(train, "item_id", how="left_semi").checkpoint()
-    known_users_bought = bought.join(train, "user_id", how="left_semi")
-    again = known_users_bought.join(known.select("item_id").distinct(), "item_id", how="left_semi").checkpoint()
-    return train, known, again
+@dataclass(frozen=True)
+class _Then:
+    """The lists of a day in the past; what several lists are set beside is made once."""
+
+    test: Backtest
+    _made: dict[tuple[object, ...], Any] = field(default_factory=dict)
+
+    def bought_before(self, k: int) -> DataFrame:
+        made: DataFrame = self._once(("before", k), lambda: bought_before(self.test.acts, self.test.items, k))
+        return made
+
+    def own(self, params: RecommendParams) -> DataFrame:
+        """Of what the user knows already."""
+        fitted: Explaining | None
+        if params.model == ABANDONED_CART:
+            fitted = cart_model(params).fit(abandoned(self.test.acts))
+        else:
+            fitted = again_model(params).fit(habits(self.test.acts))
+        users = self.test.again.select("user_id").distinct()
+        voices = [] if fitted is None else [Voice(fitted, params.model)]
+        return lists(voices, users, nothing(users), self.test.items, params.k)
+
+    def new(self, params: RecommendParams) -> dict[str, DataFrame]:
+        """Of what is new to the user, by the model's name."""
+        said, popular = self._popular(params)
+        fitted: Explaining | None = None
+        if params.model == ALS:
+            fitted = fit(strengths(self.test.tiles, as_of=self.test.as_of, params=params), params)
+        elif params.model == TRENDING:
+            fitted = trend_model(params).fit(habits(self.test.acts))
+        if fitted is None:
+            return {POPULARITY: popular}
+        return {POPULARITY: popular, params.model: self._lists([Voice(fitted, params.model), said], params)}
+
+    def _popular(self, params: RecommendParams) -> tuple[Voice, DataFrame]:
+        def made() -> tuple[Voice, DataFrame]:
+            test, days = self.test, params.popularity_days
+            said = Voice(best_sellers(test.acts, test.items, as_of=test.as_of, days=days), POPULARITY)
+            return said, self._lists([said], params)
+
+        found: tuple[Voice, DataFrame] = self._once(("popular", params.k, params.popularity_days), made)
+        return found
+
+    def _lists(self, voices: Sequence[Voice], params: RecommendParams) -> DataFrame:
+        users = self.test.new.select("user_id").distinct()
+        return lists(voices, users, owned(self.test.acts), self.test.items, params.k)
+
+    def _once(self, key: tuple[object, ...], make: Callable[[], Any]) -> Any:
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
 
 
 def _unfitted(names: Sequence[str], k: int, note: str, pairs: int) -> list[Metric]:

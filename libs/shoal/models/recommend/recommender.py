@@ -34,8 +34,8 @@ class Recommender(Protocol):
 
         Args:
             pairs: one row per user and item: ``user_id`` and ``item_id`` (strings), ``strength`` (double, above 0),
-                ``times`` (long, acts of the user on the item) and ``last_at`` (timestamp of the latest of them, UTC;
-                null where no times are known).
+                ``times`` (long, acts of the user on the item), ``first_at`` and ``last_at`` (timestamps of the first
+                and the latest of them, UTC; null where no times are known).
 
         Returns:
             What was learned, or None where the pairs are too few to learn anything.

@@ -7,8 +7,10 @@ from shoal.models.recommend.als import Als
 from shoal.models.recommend.blend import Blend
 from shoal.models.recommend.buy_again import BuyAgain
 from shoal.models.recommend.item_item import Ease, ItemKnn
+from shoal.models.recommend.latest import Latest
 from shoal.models.recommend.popularity import Popularity
 from shoal.models.recommend.recommender import Recommender
+from shoal.models.recommend.trending import Trending
 from shoal.models.recommend.user_knn import UserKnn
 
 
@@ -19,5 +21,5 @@ class Tunable(Recommender, Protocol):
 
 
 RECOMMENDERS: Mapping[str, type[Tunable]] = {
-    model.name: model for model in (Popularity, Als, Ease, ItemKnn, UserKnn, BuyAgain, Blend)
+    model.name: model for model in (Popularity, Trending, Latest, Als, Ease, ItemKnn, UserKnn, BuyAgain, Blend)
 }

@@ -3,7 +3,7 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from shoal.frames import few_rows
+from shoal.frames import few_rows, persisted
 from shoal.models.recommend.grid import sent_if_few, with_groups
 from shoal.models.recommend.item_item import ItemKnn
 from shoal.models.recommend.numbering import number_pairs
@@ -32,11 +32,11 @@ def similar_items(pairs: DataFrame, items: DataFrame, offered: DataFrame, params
         The columns of ``gold.similar_items`` but ``run_id`` and ``as_of``.
     """
     goods = pairs.join(items.select("item_id"), "item_id", how="left_semi")
-    kept = strongest(goods, params.max_history, params.power).checkpoint()
-    count = kept.count()
-    if not count:
-        return few_rows(pairs.sparkSession, _SCHEMA, [])
-    known = number_pairs(kept, count)
+    with persisted(strongest(goods, params.max_history, params.power)) as kept:
+        count = kept.count()
+        if not count:
+            return few_rows(pairs.sparkSession, _SCHEMA, [])
+        known = number_pairs(kept, count)
     ids = known.select("item_id", "number").distinct().join(items, "item_id", how="inner")
     columns = (
         sparse_rows(known, F.col("number"), "user")

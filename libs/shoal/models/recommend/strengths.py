@@ -1,4 +1,4 @@
-"""features.user_item_days -> how much each user wants each item, and what each user owns."""
+"""features.user_item_days -> how much each user wants each item."""
 
 from datetime import date
 
@@ -76,30 +76,3 @@ def _kept_share(tiles: DataFrame) -> DataFrame:
         .where("purchases > 0")
         .withColumn("kept_share", F.expr("greatest(0, left - below) / bought"))
     )
-
-
-def habits(user_item_days: DataFrame, *, as_of: date) -> DataFrame:
-    """What each user bought before ``as_of`` and did not send back as often.
-
-    Returns:
-        ``user_id``, ``item_id``, ``times`` (days on which it was bought) and ``last_at`` (the latest of them,
-        at midnight).
-    """
-    seen = user_item_days.where((F.col("event_date") < F.lit(as_of)) & F.expr("purchases > 0 OR returns > 0"))
-    bought_on = F.when(F.col("purchases") > 0, F.col("event_date"))
-    return (
-        seen.groupBy("user_id", "item_id")
-        .agg(
-            F.count(bought_on).alias("times"),
-            F.max(bought_on).cast("timestamp").alias("last_at"),
-            (F.sum("purchases") - F.sum("returns")).alias("kept"),
-        )
-        .where("kept > 0")
-        .drop("kept")
-    )
-
-
-def owned(user_item_days: DataFrame, *, as_of: date) -> DataFrame:
-    """What each user bought before ``as_of``, kept or returned: ``user_id``, ``item_id``."""
-    bought = user_item_days.where((F.col("event_date") < F.lit(as_of)) & (F.col("purchases") > 0))
-    return bought.select("user_id", "item_id").distinct()

@@ -1,0 +1,74 @@
+"""What each user turned to last, newest first: of carts that were left, a list of its own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from shoal.params import RecommendParams
+
+ABANDONED_CART = "abandoned_cart"
+
+
+@dataclass(frozen=True)
+class FittedLatest:
+    """When each user turned to each item."""
+
+    pairs: DataFrame  # user_id, item_id and last_at
+    said: str
+
+    def best(self, users: DataFrame, barred: DataFrame, items: DataFrame, n: int) -> DataFrame:
+        """Each user's own items; see :class:`shoal.models.recommend.recommender.Fitted`.
+
+        A score is the latest act in days since 1970. ``barred`` must not name what users turned to: that is all that
+        this model knows.
+        """
+        own = (
+            self.pairs.join(users.select("user_id"), "user_id", how="left_semi")
+            .join(items.select("item_id", "item_group_id"), "item_id", how="inner")
+            .join(barred.select("user_id", "item_id"), ["user_id", "item_id"], how="left_anti")
+        )
+        score = F.coalesce(F.unix_micros("last_at") / F.lit(86_400e6), F.lit(0.0))
+        best = F.min(F.struct((-score).alias("below"), "item_id")).alias("best")
+        by_user = Window.partitionBy("user_id").orderBy("best")
+        return (
+            own.groupBy("user_id", "item_group_id")
+            .agg(best)
+            .withColumn("rank", F.row_number().over(by_user))
+            .where(F.col("rank") <= n)
+            .select("user_id", "best.item_id", "item_group_id", "rank", (-F.col("best.below")).alias("score"))
+        )
+
+    def explained(self, best: DataFrame) -> DataFrame:
+        """Rows of :meth:`best` with their ``reason``."""
+        reason = F.format_string(self.said, F.date_format("last_at", "yyyy-MM-dd")).alias("reason")
+        return best.join(self.pairs.select("user_id", "item_id", reason), ["user_id", "item_id"], how="inner")
+
+
+@dataclass(frozen=True)
+class Latest:
+    """What each user turned to in the last ``days``, counted back from the newest act of all pairs, newest first."""
+
+    name: ClassVar[str] = "latest"
+    SPACE: ClassVar[Mapping[str, tuple[Any, ...]]] = {"days": (None, 7, 30, 90)}
+
+    days: int | None = None  # pairs whose latest act is older are left out; None: none are
+    said: str = "last on %s"  # the reason of a row, with its day
+
+    def fit(self, pairs: DataFrame) -> FittedLatest | None:
+        """Learn from ``user_id``, ``item_id`` and ``last_at``; None without pairs."""
+        known = pairs.select("user_id", "item_id", "last_at")
+        if self.days is not None:
+            newest = F.broadcast(pairs.agg(F.max("last_at").alias("newest")))
+            age = F.unix_micros("newest") - F.unix_micros("last_at")
+            young = F.col("last_at").isNull() | (age < F.lit(self.days * 86_400_000_000))
+            known = known.crossJoin(newest).where(young).drop("newest")
+        known = known.checkpoint()
+        return None if known.isEmpty() else FittedLatest(known, self.said)
+
+
+def cart_model(params: RecommendParams) -> Latest:
+    """:class:`Latest` with the settings of a list, for rows of :func:`shoal.models.recommend.acts.abandoned`."""
+    return Latest(days=params.cart_days, said="in the cart since %s, not bought")
