@@ -46,6 +46,7 @@ class Contest:
     contestants: Sequence[Contestant]
     agree: Sequence[str]  # the facts in which all who tell of any must be equal
     near: Mapping[str, float] = field(default_factory=dict)  # facts that may differ by this share of the highest
+    shown: Sequence[str] = ()  # facts that the page shows
     gflop: float = 0  # multiplications and additions that the definition takes, in 10^9; 0: they are not what counts
     target: str = ""  # in words
     verdict: Callable[[Mapping[str, float]], str] = field(default=lambda _: "")  # of the median seconds by name

@@ -27,22 +27,23 @@ def model_of(reg: float, iterations: int) -> Any:
 @click.command()
 @click.argument("given", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-def main(given: Path, out: Path) -> None:
+@click.option("--iterations", type=int, help="So many, in place of the fewest that are good enough.")
+def main(given: Path, out: Path, iterations: int | None) -> None:
     """Learn until it is good enough."""
     alpha, reg = own_settings(given, "implicit")
 
-    def fit(iterations: int) -> Fit:
+    def fit(many: int) -> Fit:
         started = time.perf_counter()
         confidences = matrix_of(given)
         confidences.data = 1 + np.float32(alpha) * confidences.data
-        model = model_of(reg, iterations)
+        model = model_of(reg, many)
         model.fit(confidences, show_progress=False)
         np.save(out / "users.npy", model.user_factors)
         np.save(out / "items.npy", model.item_factors)
         return Fit(time.perf_counter() - started, model.user_factors, model.item_factors)
 
     fit(1)  # its first call reads the file into memory, as everybody's
-    fewest(given, "implicit", fit)
+    fewest(given, "implicit", fit, iterations)
 
 
 if __name__ == "__main__":

@@ -19,20 +19,21 @@ TUNED = {"spark.driver.extraJavaOptions": "--add-modules=jdk.incubator.vector -X
 @click.argument("given", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--tuned", is_flag=True)
-def main(given: Path, out: Path, tuned: bool) -> None:
+@click.option("--iterations", type=int, help="So many, in place of the fewest that are good enough.")
+def main(given: Path, out: Path, tuned: bool, iterations: int | None) -> None:
     """Learn until it is good enough."""
     spark = plain_spark_session("als", TUNED if tuned else {})
     spark.sparkContext.setCheckpointDir(str(out / "checkpoints"))
     alpha, reg = own_settings(given, "shoal")
     blocks = cores() if tuned else 10  # as shipped
 
-    def fit(iterations: int) -> Fit:
+    def fit(many: int) -> Fit:
         for side in ("users", "items"):
             shutil.rmtree(out / side, ignore_errors=True)
         started = time.perf_counter()
         pairs = spark.read.parquet(str(given / "pairs.parquet")).select("user", "item", "strength")
         fitted = ALS(
-            rank=RANK, maxIter=iterations, regParam=reg, alpha=alpha, seed=SEED, implicitPrefs=True,
+            rank=RANK, maxIter=many, regParam=reg, alpha=alpha, seed=SEED, implicitPrefs=True,
             userCol="user", itemCol="item", ratingCol="strength", numUserBlocks=blocks, numItemBlocks=blocks,
         ).fit(pairs)  # fmt: skip
         fitted.userFactors.write.parquet(str(out / "users"))
@@ -41,7 +42,7 @@ def main(given: Path, out: Path, tuned: bool) -> None:
         return Fit(seconds, *(read_factors(out / side, "id", "features") for side in ("users", "items")))
 
     fit(1)
-    fewest(given, "shoal", fit)
+    fewest(given, "shoal", fit, iterations)
 
 
 if __name__ == "__main__":

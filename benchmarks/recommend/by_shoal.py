@@ -15,18 +15,19 @@ from shoal.models.recommend.als import Als
 @click.command()
 @click.argument("given", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-def main(given: Path, out: Path) -> None:
+@click.option("--iterations", type=int, help="So many, in place of the fewest that are good enough.")
+def main(given: Path, out: Path, iterations: int | None) -> None:
     """Learn until it is good enough."""
     spark = spark_session("als")
     spark.sparkContext.setCheckpointDir(str(out / "checkpoints"))
     alpha, reg = own_settings(given, "shoal")
 
-    def fit(iterations: int) -> Fit:
+    def fit(many: int) -> Fit:
         for side in ("users", "items"):
             shutil.rmtree(out / side, ignore_errors=True)
         started = time.perf_counter()
         pairs = spark.read.parquet(str(given / "pairs.parquet")).select("user_id", "item_id", "strength")
-        fitted = Als(rank=RANK, max_iter=iterations, reg=reg, alpha=alpha, seed=SEED).fit(pairs)
+        fitted = Als(rank=RANK, max_iter=many, reg=reg, alpha=alpha, seed=SEED).fit(pairs)
         assert fitted is not None, "there are pairs"
         fitted.user_factors.write.parquet(str(out / "users"))
         fitted.item_factors.write.parquet(str(out / "items"))
@@ -34,7 +35,7 @@ def main(given: Path, out: Path) -> None:
         return Fit(seconds, *(read_factors(out / side, "number", "factor") for side in ("users", "items")))
 
     fit(1)  # starts Python, loads the machine code
-    fewest(given, "shoal", fit)
+    fewest(given, "shoal", fit, iterations)
 
 
 if __name__ == "__main__":

@@ -39,8 +39,9 @@ def main(given: Path, out: Path, tuned: bool) -> None:
         model = ALSModel(
             jvm.org.apache.spark.ml.recommendation.ALSModel("als", RANK, few._jdf, sides[1]._jdf)  # as a fit makes it
         )
-        best = model.recommendForAllUsers(N + most["most"]).select("id", F.explode("recommendations").alias("one"))
-        pairs = best.select(F.col("id").alias("user"), "one.item", "one.rating")
+        model = model.setUserCol("user").setItemCol("item").setBlockSize(4096)  # as ALS has by default
+        best = model.recommendForAllUsers(N + most["most"]).select("user", F.explode("recommendations").alias("one"))
+        pairs = best.select("user", "one.item", "one.rating")
         ranked = pairs.join(seen, ["user", "item"], how="left_anti").withColumn(
             "rank", F.row_number().over(Window.partitionBy("user").orderBy(F.desc("rating")))
         )

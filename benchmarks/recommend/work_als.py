@@ -23,7 +23,8 @@ _SHARE_WITHIN = 0.8  # of what a user does within the own tastes
 _HELD_OUT = 0.08  # of as many pairs as are learned from, once to choose settings by and once to measure
 _TRIED, _MOST = 8, 25  # iterations of each choice of settings, and of those that were chosen
 _ALPHAS = (1.0, 4.0, 16.0)
-_REGS = {"shoal": (0.01, 0.03, 0.1), "implicit": (0.3, 3.0, 30.0)}  # the first is times the pairs of a row, some 30
+# Shoal's is times the pairs of a row, some 30 of them.
+_REGS = {"shoal": (0.03, 0.1, 0.3, 1.0), "implicit": (3.0, 10.0, 30.0, 100.0)}
 _ENOUGH = 0.99  # of the best nDCG
 
 
@@ -93,7 +94,10 @@ def _drawn(pairs: int, users: int, items: int) -> tuple[Any, Any, Any]:
 
 
 def _settings(folder: Path) -> dict[str, Any]:
-    """Per loss its ``alpha`` and ``reg``, and after how many ``iterations`` it is good ``enough``, which is for all."""
+    """Per loss its ``alpha`` and ``reg``, and after how many ``iterations`` it is good ``enough``, which is for all.
+
+    Enough is a share of the best of all; of the lower of both losses' best, where that loss cannot come so near.
+    """
     matrix = matrix_of(folder)
     chosen_by, measured_by = Held(folder, "chosen_by", matrix), Held(folder, "measured_by", matrix)
     found, curves = dict[str, Any](), dict[str, list[float]]()
@@ -103,11 +107,12 @@ def _settings(folder: Path) -> dict[str, Any]:
         alpha, reg = max(tried, key=lambda pair: tried[pair])
         found[name] = {"alpha": alpha, "reg": reg}
         curves[name] = curve(matrix, alpha, reg, _MOST, measured_by.ndcg, range(1, _MOST + 1))
-    best = max(max(curve) for curve in curves.values())
+    lower, best = sorted(max(seen) for seen in curves.values())
+    enough = _ENOUGH * (best if lower >= _ENOUGH * best else lower)
     for name, seen in curves.items():
-        reaching = [number + 1 for number, ndcg in enumerate(seen) if ndcg >= _ENOUGH * best]
+        reaching = [number + 1 for number, ndcg in enumerate(seen) if ndcg >= enough]
         found[name] |= {"iterations": min(reaching, default=_MOST), "curve": [round(ndcg, 4) for ndcg in seen]}
-    return {**found, "enough": _ENOUGH * best, "popularity": round(measured_by.popularity(), 4)}
+    return {**found, "enough": enough, "popularity": round(measured_by.popularity(), 4)}
 
 
 def _by_shoal(
