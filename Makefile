@@ -45,7 +45,7 @@ test-long: $(STAMP)  ## run the tests of what is rare, an hour (TESTS=tests/pipe
 test-slow: $(STAMP)  ## run the exhaustive tests, which take hours
 	$(BIN)/pytest -m slow --durations=0
 
-bench: $(STAMP)  ## measure a stage beside its peers (STAGE=validate) and write docs/benchmarks.md
+bench: $(STAMP)  ## measure a stage beside its peers (STAGE=validate, features, recommend) and write docs/benchmarks.md
 	@$(BIN)/pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[local,dev,bench]'
 	$(BIN)/python -m benchmarks $(STAGE)
 

@@ -40,6 +40,6 @@ setup(
             "build", "deltalake>=1.0", "duckdb>=1.1", "hypothesis", "import-linter", "mypy", "pandas-stubs",
             "polars", "pytest", "pytest-xdist", "ruff", "scikit-learn", "setuptools", "types-pyyaml", "wheel",
         ],
-        "bench": ["duckdb>=1.1", "implicit>=0.7", "polars", "scikit-learn"],
+        "bench": ["deltalake>=1.0", "duckdb>=1.1", "implicit>=0.7", "polars", "scikit-learn", "threadpoolctl"],
     },
 )  # fmt: skip

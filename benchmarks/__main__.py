@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from benchmarks import machine, page, validate
+from benchmarks import features, machine, page, recommend, validate
 from benchmarks.contest import carry_out
 
-STAGES = {"validate": validate.contests}
+STAGES = {"validate": validate.contests, "features": features.contests, "recommend": recommend.contests}
 HERE = Path(__file__).parent
 
 
@@ -28,7 +28,7 @@ def main(stage: str, rounds: int, cores: int, scale: float, names: tuple[str, ..
         raise click.UsageError(f"--contest: {stage} has none named {', '.join(sorted(unknown))}")
     for contest in contests:
         done = carry_out(contest, work, rounds=rounds, cores=cores)
-        if scale == 1:
+        if scale >= 1:
             page.keep(HERE / "results" / f"{stage}.json", stage, limits, done)
             Path("docs/benchmarks.md").write_text(page.written(HERE / "results"))
 

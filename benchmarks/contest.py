@@ -42,9 +42,12 @@ class Contest:
     name: str
     work: str  # what is done, in a sentence
     size: int  # rows
-    prepare: Callable[[Path], None]  # writes the input into a folder, by the stage's work.py
+    prepare: Callable[[Path], None]  # writes the input into a folder, by work*.py of the stage
     contestants: Sequence[Contestant]
     agree: Sequence[str]  # the facts in which all who tell of any must be equal
+    near: Mapping[str, float] = field(default_factory=dict)  # facts that may differ by this share of the highest
+    shown: Sequence[str] = ()  # facts that the page shows
+    gflop: float = 0  # multiplications and additions that the definition takes, in 10^9; 0: they are not what counts
     target: str = ""  # in words
     verdict: Callable[[Mapping[str, float]], str] = field(default=lambda _: "")  # of the median seconds by name
 
@@ -81,7 +84,8 @@ def carry_out(contest: Contest, work: Path, *, rounds: int, cores: int) -> Done:
     Raises:
         ClickException: one failed, or they did not all find the same.
     """
-    maker = Path(inspect.getfile(contest.prepare)).with_name("work.py").read_bytes()
+    makers = sorted(Path(inspect.getfile(contest.prepare)).parent.glob("work*.py"))
+    maker = b"".join(file.read_bytes() for file in makers)
     given = work / "input" / f"{contest.name.replace(' ', '_')}_{contest.size}_{hashlib.sha256(maker).hexdigest()[:8]}"
     if not given.exists():
         click.echo(f"{contest.name}: making {contest.size:,} rows")
@@ -100,6 +104,12 @@ def carry_out(contest: Contest, work: Path, *, rounds: int, cores: int) -> Done:
         found = [(heat.contestant, json.dumps(heat.facts[fact], sort_keys=True)) for heat in heats if heat.facts]
         if len({value for _, value in found}) != 1:
             raise click.ClickException(f"{contest.name}: they do not agree on {fact}: {sorted(set(found))}")
+    for fact, share in contest.near.items():
+        values = [(float(heat.facts[fact]), heat.contestant) for heat in heats if fact in heat.facts]
+        if values and max(values)[0] - min(values)[0] > share * max(values)[0]:
+            raise click.ClickException(
+                f"{contest.name}: {fact} differs by more than {share:.1%}: {sorted(set(values))}"
+            )
     return Done(contest, heats)
 
 

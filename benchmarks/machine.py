@@ -10,6 +10,10 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
+_PACKAGES = (
+    "pyspark", "delta-spark", "great-expectations", "duckdb", "pyarrow", "numpy", "scipy", "numba", "implicit",
+)  # fmt: skip
+
 
 def measure(work: Path, cores: int) -> dict[str, str]:
     """The machine's limits, in words, from a fresh process."""
@@ -22,7 +26,7 @@ def measure(work: Path, cores: int) -> dict[str, str]:
         text=True,
         env={**os.environ, **threads, "SPARK_LOCAL_IP": "127.0.0.1"},
     )
-    versions = {name: version(name) for name in ("pyspark", "delta-spark", "great-expectations", "duckdb", "pyarrow")}
+    versions = {name: version(name) for name in _PACKAGES}
     fixed = {"processor": _processor(), "cores": str(cores), "python": platform.python_version(), **versions}
     found: dict[str, str] = json.loads(done.stdout.strip().splitlines()[-1])
     return fixed | found

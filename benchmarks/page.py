@@ -31,7 +31,7 @@ def _contest(done: Done) -> dict[str, Any]:
     contest = done.contest
     return {
         "name": contest.name, "work": contest.work, "rows": contest.size, "target": contest.target,
-        "verdict": contest.verdict(done.medians),
+        "verdict": contest.verdict(done.medians), "gflop": contest.gflop, "shown": [*contest.shown],
         "contestants": [{"name": c.name, "settings": c.settings} for c in contest.contestants],
         "heats": [{**vars(heat), "seconds": round(heat.seconds, 2), "process_seconds": round(heat.process_seconds, 2)}
                   for heat in done.heats],
@@ -50,10 +50,13 @@ def written(folder: Path) -> str:
 
 def _section(contest: Mapping[str, Any]) -> str:
     lines = [f"\n### {contest['name']}\n", f"{contest['rows']:,} rows. {contest['work']}\n"]
-    lines += [
-        "| contestant | settings | runs | seconds | process | rows/s | peak MB |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    # Of stages without arithmetic worth counting, the limit of the machine says nothing.
+    gflop = contest.get("gflop", 0)
+    cores, of_core = int(contest["machine"]["cores"]), float(contest["machine"]["SGEMM, one core"].split()[0])
+    shown = contest.get("shown", [])
+    names = ["contestant", "settings", "runs", "seconds", "process", "rows/s", "peak MB", *shown]
+    names += ["of SGEMM"] if gflop else []
+    lines += [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
     for one in contest["contestants"]:
         heats = [heat for heat in contest["heats"] if heat["contestant"] == one["name"]]
         spans = sorted(heat["seconds"] for heat in heats)
@@ -61,7 +64,9 @@ def _section(contest: Mapping[str, Any]) -> str:
         peak = max(heat["peak_mb"] for heat in heats)
         seconds = f"{middle:.1f} ({spans[0]:.1f} to {spans[-1]:.1f})"
         figures = f"{seconds} | {process:.1f} | {contest['rows'] / middle:,.0f} | {peak:,}"
-        lines.append(f"| {one['name']} | {one['settings']} | {len(spans)} | {figures} |")
+        cells = [one["name"], one["settings"], str(len(spans)), figures, *(str(heats[-1]["facts"][n]) for n in shown)]
+        cells += [f"{gflop / middle / (cores * of_core):.0%}"] if gflop else []
+        lines.append(f"| {' | '.join(cells)} |")
     lines += [f"\nTarget: {contest['target']} {contest['verdict']}" if contest["target"] else f"\n{contest['verdict']}"]
     machine = "; ".join(f"{name} {value}" for name, value in contest["machine"].items())
     lines += [f"\nMeasured on {contest['date']}: {machine}."]
