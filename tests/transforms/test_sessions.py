@@ -15,6 +15,7 @@ from shoal.frames import persisted
 from shoal.tables import EVENTS, ITEMS, USER_DAYS, USERS
 from shoal.transforms import tiles
 from shoal.transforms.catalogue import catalogue_at
+from shoal.transforms.cuts import Cut
 from shoal.transforms.derived import orders
 from shoal.transforms.sessions import baskets, sessions
 from shoal.transforms.user_features import user_features
@@ -22,6 +23,7 @@ from shoal.transforms.user_features import user_features
 ZONE = "Etc/GMT-3"  # the name of what is three hours ahead
 MIDNIGHT = datetime(2021, 6, 1, 21, tzinfo=UTC)
 FIRST, SECOND, THIRD = (date(2021, 6, day) for day in (1, 2, 3))
+CUT = Cut(date(2021, 7, 1))  # one for all
 ACTS = {"view", "click", "search", "favourite", "cart", "purchase"}
 DAY = 24 * 60
 
@@ -86,7 +88,7 @@ SESSIONS = {
 
 
 def test_a_session_ends_with_half_an_hour_of_silence_and_not_at_midnight(event, days_of):
-    found = times_of(sessions(days_of(acts_of(event, {name: acts for name, (acts, _) in SESSIONS.items()}))))
+    found = times_of(sessions(days_of(acts_of(event, {name: acts for name, (acts, _) in SESSIONS.items()})), cut=CUT))
 
     for name, (_, expected) in SESSIONS.items():
         wanted = [(day, pytest.approx(first), pytest.approx(last), acts) for day, first, last, acts in expected]
@@ -98,7 +100,7 @@ def test_a_session_ends_with_half_an_hour_of_silence_and_not_at_midnight(event, 
 def test_the_silence_is_a_setting(event, days_of):
     rows = acts_of(event, {"u": views(-9, 0.5, 10, 25, 60)})
 
-    found = times_of(sessions(days_of(rows, gap=10)))["u"]
+    found = times_of(sessions(days_of(rows, gap=10), cut=CUT))["u"]
     assert [(first, last) for _, first, last, *_ in found] == [(-9, 10), (25, 25), (60, 60)]
     assert [len(day.sessions) for day in days_of(rows, gap=36).collect()] == [1, 1]
 
@@ -151,9 +153,9 @@ def test_sessions_are_those_of_all_acts_one_after_the_other(event, days_of, seed
 
     assert len(days) > 2
     assert min(map(len, expected.values())) > 10
-    assert times_of(sessions(one_by_one)) == expected
+    assert times_of(sessions(one_by_one, cut=CUT)) == expected
     with persisted(days_of(rows, partitions=3)) as at_once:
-        assert times_of(sessions(at_once)) == expected
+        assert times_of(sessions(at_once, cut=CUT)) == expected
         acts = sum(row.timed_acts for row in at_once.select("timed_acts").collect())
     assert acts == sum(one[3] for own in expected.values() for one in own)
 
@@ -185,7 +187,7 @@ def test_days_of_before_sessions_were_counted_have_none(frame, event, days_of):
     known = days_of(acts_of(event, {"u": views(60)}))
     earlier = untold(known, "sessions")
 
-    assert sessions(earlier).collect() == []
+    assert sessions(earlier, cut=CUT).collect() == []
     (still,) = tiles.gathered(earlier, earlier, key=USER_DAYS.key).collect()
     assert still.sessions is None
     (both,) = tiles.gathered(earlier, known, key=USER_DAYS.key).collect()
@@ -248,7 +250,7 @@ def test_the_basket_holds_what_was_neither_bought_nor_taken_out_since(frame, eve
     rows = acts_of(event, {name: acts for name, (acts, _) in BASKETS.items()})
     items = tiles.user_item_days(frame(EVENTS, *rows), buckets=4)
     mug = {"item_id": "mug", "item_group_id": "mug", "recommendable": True, "price": Decimal(7), "valid_from": FIRST}
-    found = {row.user_id: row for row in baskets(items, catalogue_at(frame(ITEMS, mug), THIRD)).collect()}
+    found = {row.user_id: row for row in baskets(items, catalogue_at(frame(ITEMS, mug), THIRD), cut=CUT).collect()}
 
     assert {*found} == {name for name, (_, is_left) in BASKETS.items() if is_left}
     again = found["taken out, and put there again"]
@@ -262,5 +264,5 @@ def test_a_purchase_of_a_day_that_tells_no_times_empties_the_basket_of_earlier_d
     items = tiles.user_item_days(frame(EVENTS, *rows), buckets=4)
     cart, bought = (items.where(items.event_date == day) for day in (SECOND, THIRD))
 
-    assert baskets(cart, None).count() == 1
-    assert baskets(cart.unionByName(untold(bought, "left_cart_at")), None).collect() == []
+    assert baskets(cart, None, cut=CUT).count() == 1
+    assert baskets(cart.unionByName(untold(bought, "left_cart_at")), None, cut=CUT).collect() == []

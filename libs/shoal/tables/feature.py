@@ -32,8 +32,8 @@ RELATIONS: dict[Relation, str] = {
     "the sums of all users in shop; the facets any item, any category and any brand hold all of each as one",
     "contexts": "one row per channel, region and device of the user's events (facet, name), with its events and the "
     "time of the last (last_at)",
-    "consents": "what the user was last known to allow, from silver.user_changes; of merged accounts what none objects "
-    "to",
+    "consents": "what the user was last known to allow, from silver.user_changes; of merged accounts, what none of "
+    "them objects to",
     "limits": "the user's days and purchases beside features.limits",
     "user": "the user's other features",
 }
