@@ -47,6 +47,7 @@ class Contest:
     agree: Sequence[str]  # the facts in which all who tell of any must be equal
     near: Mapping[str, float] = field(default_factory=dict)  # facts that may differ by this share of the highest
     shown: Sequence[str] = ()  # facts that the page shows
+    given: str = ""  # name of the input, where contests share one; empty: this contest's own
     gflop: float = 0  # multiplications and additions that the definition takes, in 10^9; 0: they are not what counts
     target: str = ""  # in words
     verdict: Callable[[Mapping[str, float]], str] = field(default=lambda _: "")  # of the median seconds by name
@@ -86,7 +87,8 @@ def carry_out(contest: Contest, work: Path, *, rounds: int, cores: int) -> Done:
     """
     makers = sorted(Path(inspect.getfile(contest.prepare)).parent.glob("work*.py"))
     maker = b"".join(file.read_bytes() for file in makers)
-    given = work / "input" / f"{contest.name.replace(' ', '_')}_{contest.size}_{hashlib.sha256(maker).hexdigest()[:8]}"
+    name = (contest.given or contest.name).replace(" ", "_")
+    given = work / "input" / f"{name}_{contest.size}_{hashlib.sha256(maker).hexdigest()[:8]}"
     if not given.exists():
         click.echo(f"{contest.name}: making {contest.size:,} rows")
         begun = given.with_name(f"{given.name}.begun")

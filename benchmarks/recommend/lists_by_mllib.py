@@ -36,10 +36,9 @@ def main(given: Path, out: Path, tuned: bool) -> None:
         seen = spark.read.parquet(str(given / "seen.parquet")).where(F.col("user") < users).select("user", "item")
         most = seen.groupBy("user").count().agg(F.max("count").alias("most")).first()
         assert most is not None, "an aggregate has one row"
-        model = ALSModel(
-            jvm.org.apache.spark.ml.recommendation.ALSModel("als", RANK, few._jdf, sides[1]._jdf)  # as a fit makes it
-        )
-        model = model.setUserCol("user").setItemCol("item").setBlockSize(4096)  # as ALS has by default
+        fitted = jvm.org.apache.spark.ml.recommendation.ALSModel("als", RANK, few._jdf, sides[1]._jdf)
+        # What a fit makes has these from ALS, by default.
+        model = ALSModel(fitted.setUserCol("user").setItemCol("item").setBlockSize(4096))
         best = model.recommendForAllUsers(N + most["most"]).select("user", F.explode("recommendations").alias("one"))
         pairs = best.select("user", "one.item", "one.rating")
         ranked = pairs.join(seen, ["user", "item"], how="left_anti").withColumn(
