@@ -60,8 +60,8 @@ format: $(STAMP)  ## let ruff put the code in order
 	$(BIN)/ruff format .
 
 docs: $(STAMP)  ## write the generated pages
-	$(BIN)/python -m shoal.dictionary > docs/tables.md
-	$(BIN)/python -m shoal.feature_pages > docs/features.md
+	$(BIN)/python -m shoal.pages.dictionary > docs/tables.md
+	$(BIN)/python -m shoal.pages.feature_pages > docs/features.md
 
 wheel: $(STAMP)  ## build dist/shoal-*.whl
 	rm -rf build dist

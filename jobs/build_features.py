@@ -6,13 +6,16 @@ features.users, features.user_categories, features.items
 
 from pyspark.sql import DataFrame
 
-from shoal import batches, feature_drift, ordinary, own_features, people, releases, runs, tiling
+from shoal.books import batches, releases, runs
+from shoal.books.runs import Run
 from shoal.cli import run_job
 from shoal.config import Config, settings_hash
 from shoal.errors import ConfigError
+from shoal.features import drift as feature_drift
+from shoal.features import ordinary, people, tiling
+from shoal.features import own as own_features
 from shoal.frames import persisted
 from shoal.lake import Lake
-from shoal.runs import Run
 from shoal.tables import (
     EVENTS,
     ITEM_FEATURES,

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from shoal import batches, drift, feeds, intake, ledger, loading
-from shoal.batches import Batch
+from shoal.books import batches, feeds, ledger
+from shoal.books.batches import Batch
+from shoal.books.runs import Run
 from shoal.cli import run_job
 from shoal.config import Config
 from shoal.config.feed_files import feed_given
+from shoal.ingest import drift, intake, loading
 from shoal.lake import Lake
-from shoal.runs import Run
 from shoal.sources import Feed
 from shoal.sources.listing import Known, SourceFile
 from shoal.sources.readers import Columns, cannot_ingest, columns_of

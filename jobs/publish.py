@@ -1,4 +1,5 @@
-"""features.users, gold.segments, gold.segment_profiles, gold.propensities, gold.recommendations, silver.users ->
+"""features.users, gold.segments, gold.segment_profiles, gold.propensities, gold.recommendations,
+gold.recommendations_by_segment, gold.similar_items, gold.bought_together, silver.items, silver.users ->
 gold.users, ops.quality, ops.releases
 """
 
@@ -7,12 +8,13 @@ from functools import partial
 from pyspark.sql import Row
 from pyspark.sql import functions as F
 
-from shoal import boundaries, releases, runs, verdicts, views
+from shoal.books import releases, runs, verdicts
+from shoal.books.runs import Run
 from shoal.cli import run_job
 from shoal.config import Config, settings_hash
 from shoal.errors import ConfigError
 from shoal.lake import Lake
-from shoal.runs import Run
+from shoal.publish import gate_of_run, views
 from shoal.tables import GOLD_USERS, PROPENSITIES, RUNS, SEGMENTS, USER_FEATURES, USERS
 from shoal.transforms.user_table import user_table
 
@@ -43,7 +45,7 @@ def publish(lake: Lake, config: Config, run: Run) -> None:
     lake.replace(GOLD_USERS, users, where=run.slice, once=run.key)
     run.rows = lake.read(GOLD_USERS).where(run.slice).count()
     fallbacks = [sentence for row in done if row["job"] in _MODELS for sentence in row["warnings"]]
-    verdicts.pass_gate(lake, run, boundaries.of_run(lake, config, run))
+    verdicts.pass_gate(lake, run, gate_of_run.of_run(lake, config, run))
     views.publish_views(lake)
     release = releases.release(
         lake,

@@ -9,14 +9,15 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from shoal import assortment, choosing, runs
-from shoal.assortment import Assortment
+from shoal.books import runs
+from shoal.books.runs import Run
 from shoal.cli import run_job
 from shoal.config import Config, settings_hash
 from shoal.lake import Lake
+from shoal.lists import assortment, choosing
+from shoal.lists.assortment import Assortment
 from shoal.models import recommend
 from shoal.models.metric import Metric
-from shoal.runs import Run
 from shoal.tables import BOUGHT_TOGETHER, RECOMMENDATIONS, RECOMMENDATIONS_BY_SEGMENT, SIMILAR_ITEMS
 
 

@@ -9,16 +9,17 @@ from datetime import date, timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from shoal import model_store, ordinary, runs
+from shoal.books import model_store, runs
+from shoal.books.runs import Run
 from shoal.cli import run_job
 from shoal.config import Config, settings_hash
+from shoal.features import ordinary
+from shoal.features.people import People
 from shoal.lake import Lake
 from shoal.models import propensity
 from shoal.models.metric import Metric, stands_in
 from shoal.models.propensity import Learned, PropensityModel
 from shoal.params import PropensityParams
-from shoal.people import People
-from shoal.runs import Run
 from shoal.tables import ITEMS, PROPENSITIES, USER_CHANGES, USER_DAYS, USER_FEATURES, USER_ITEM_DAYS, USERS
 from shoal.transforms.catalogue import catalogue_at
 from shoal.transforms.labels import with_label

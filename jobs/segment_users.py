@@ -3,17 +3,18 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from shoal import model_store, ordinary, runs
+from shoal.books import model_store, runs
+from shoal.books.model_store import Stored
+from shoal.books.runs import Run
 from shoal.cli import run_job
 from shoal.config import Config, settings_hash
+from shoal.features import ordinary
 from shoal.frames import persisted
 from shoal.lake import Lake
-from shoal.model_store import Stored
 from shoal.models import segments
 from shoal.models.metric import Metric, stands_in
 from shoal.models.segments import SegmentModel
 from shoal.params import SegmentParams
-from shoal.runs import Run
 from shoal.tables import SEGMENT_PROFILES, SEGMENTS, USER_FEATURES
 
 STAGE = "segments"

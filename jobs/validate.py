@@ -8,14 +8,15 @@ ops.batches, ops.claims, ops.quality, ops.days
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from shoal import batches, feeds, judging, replays
+from shoal.books import batches, feeds
+from shoal.books.runs import Replay, Run
 from shoal.cli import run_job
 from shoal.config import Config
 from shoal.config.feed_files import feed_given
 from shoal.errors import GateError, LakeError
 from shoal.lake import WHEN_GONE, Lake
-from shoal.runs import Replay, Run
 from shoal.sources.readers import UNREADABLE, first_line
+from shoal.validate import judging, replays
 
 
 def validate(lake: Lake, config: Config, run: Run) -> None:

@@ -11,7 +11,7 @@ import pytest
 from delta import exceptions as conflicts
 from pyspark.sql.types import DateType, IntegerType, LongType, StringType
 
-from shoal import facts
+from shoal.books import facts
 from shoal.commits import with_retries
 from shoal.errors import LakeError, RaceError, SchemaError
 from shoal.lake import Lake

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shoal import batches, ledger
+from shoal.books import batches, ledger
 from shoal.frames import few_rows
 from shoal.lake import Lake
 from shoal.sources import feed_named

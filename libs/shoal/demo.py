@@ -8,10 +8,10 @@ from pyspark.sql import SparkSession
 
 from shoal.config import load_config
 from shoal.errors import ConfigError
-from shoal.job import Arguments, opened_lake, run_on
 from shoal.progress import LogFormat, Progress
+from shoal.reports.summary import summary
+from shoal.running.job import Arguments, opened_lake, run_on
 from shoal.stages import STAGES
-from shoal.summary import summary
 from shoal.synthetic import SyntheticShop, synthesize, write
 
 _MARK = ".shoal-demo"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from shoal import tables
-from shoal.dictionary import dictionary
-from shoal.feature_pages import item_sources, page, sources
+from shoal.pages.dictionary import dictionary
+from shoal.pages.feature_pages import item_sources, page, sources
 from shoal.sources import FEEDS
 from shoal.stages import STAGES
 from shoal.tables.item_features import OF_ITEMS
@@ -54,30 +54,38 @@ def test_a_job_writes_what_the_declarations_say(job):
     assert written == declared
 
 
+# The rooms whose modules may name tables: what stages are made of.
+ROOMS = ("books", "ingest", "validate", "features", "lists", "publish")
+
+
+def file_of(module: str) -> Path:
+    return ROOT / "libs" / "shoal" / (module.replace(".", "/") + ".py")
+
+
 def imported(path: Path) -> set[str]:
-    """The modules right below ``shoal`` that a file imports."""
+    """The modules of these rooms that a file imports, as ``features.people``."""
     names = set[str]()
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module == "shoal":
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("shoal."):
-            names.add(str(node.module).split(".")[1])
-    return {name for name in names if (ROOT / "libs" / "shoal" / f"{name}.py").exists()}
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("shoal."):
+            module = str(node.module).removeprefix("shoal.")
+            names |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+    return {name for name in names if name.split(".")[0] in ROOMS and file_of(name).exists()}
 
 
 def stands_on(job: str) -> set[str]:
-    """The modules right below ``shoal`` that a job imports, and those that they import."""
+    """The modules of these rooms that a job imports, and those that they import."""
     found, waiting = set[str](), imported(ROOT / "jobs" / f"{job}.py")
     while waiting - found:
         name = (waiting - found).pop()
         found.add(name)
-        waiting |= imported(ROOT / "libs" / "shoal" / f"{name}.py")
+        waiting |= imported(file_of(name))
     return found
 
 
 def test_modules_of_one_job_are_told_from_those_of_several():
-    assert {"judging", "silver", "deriving"} <= stands_on("validate") - stands_on("publish")
-    assert "people" in stands_on("build_features") & stands_on("recommend_items")
+    assert {"validate.judging", "validate.silver", "validate.deriving"} <= stands_on("validate") - stands_on("publish")
+    assert "publish.gate_of_run" in stands_on("publish") - stands_on("validate")
+    assert "features.people" in stands_on("build_features") & stands_on("recommend_items")
 
 
 @pytest.mark.parametrize("job", JOBS)

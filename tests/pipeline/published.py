@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from shoal import releases
+from shoal.books import releases
 from shoal.tables import CURRENT, EVENTS, ITEMS, ORDERS, REJECTED_EVENTS, USERS, Table
 
 NOT_COMPARED = {

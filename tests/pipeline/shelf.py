@@ -10,10 +10,10 @@ from pyspark.sql import DataFrame
 
 import shoal.lake
 from shoal.config import load_config
-from shoal.following import follow_on
-from shoal.job import Arguments, run_on
 from shoal.lake import Lake
 from shoal.progress import Progress
+from shoal.running.following import follow_on
+from shoal.running.job import Arguments, run_on
 from shoal.stages import NAMES, STAGES
 from shoal.tables import Table
 

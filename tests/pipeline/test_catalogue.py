@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from shelf import SMALL, Shelf, stopped_after
 
+from shoal.books.runs import Replay
 from shoal.lake import Lake
-from shoal.runs import Replay
-from shoal.summary import summary
+from shoal.reports.querying import query_lake
+from shoal.reports.summary import summary
 from shoal.tables import (
     ACCOUNT_ALIASES,
     AS_NEEDED,
@@ -26,7 +27,6 @@ from shoal.tables import (
     USER_FEATURES,
     USERS,
 )
-from shoal.tools import query_lake
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "feeds.md").read_text()

@@ -8,8 +8,8 @@ from itertools import permutations
 import pytest
 from published import rows
 
+from shoal.reports.querying import query_lake
 from shoal.tables import BATCHES, EVENT_VERSIONS, EVENTS, ORDERS, USER_FEATURES
-from shoal.tools import query_lake
 
 FIRST = {
     "event_id": "e1", "event_type": "purchase", "event_time": "2025-03-01T10:00:00Z", "user_id": "ada", "item_id": "i1",

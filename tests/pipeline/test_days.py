@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from shelf import SMALL, stopped_after
 
-import shoal.job
-from shoal.book_reports import days_report, quality_report
+import shoal.running.job
 from shoal.config import load_config
 from shoal.errors import GateError
 from shoal.quality.known import AS_USUAL, NEARLY_EMPTY
+from shoal.reports.book_reports import days_report, quality_report
+from shoal.reports.querying import query_lake
 from shoal.tables import BATCHES, DAYS, EVENTS, QUALITY, RUNS, SILVER
-from shoal.tools import query_lake
 
 pytestmark = pytest.mark.long
 
@@ -38,7 +38,7 @@ class Night(datetime):
 @pytest.fixture
 def landing(tmp_path, monkeypatch):
     """``landing(name, {day: events})``: a file of views, and other rows, exported in the night after its last day."""
-    monkeypatch.setattr(shoal.job, "datetime", Night)
+    monkeypatch.setattr(shoal.running.job, "datetime", Night)
 
     def written(name, days, *more):
         path = tmp_path / f"{name}.jsonl"

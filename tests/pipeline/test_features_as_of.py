@@ -11,7 +11,7 @@ from shelf import SMALL
 
 from shoal.config import load_config
 from shoal.errors import ConfigError
-from shoal.point_in_time import OF_A_RUN, OFFERED, asked, join
+from shoal.features.point_in_time import OF_A_RUN, OFFERED, asked, join
 from shoal.tables import USER_FEATURES
 
 pytestmark = pytest.mark.long

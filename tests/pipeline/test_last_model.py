@@ -6,10 +6,10 @@ import pytest
 from pyspark.sql import functions as F
 from shelf import TINY
 
+from shoal.books.model_store import last_good
+from shoal.books.runs import Run
 from shoal.errors import GateError
-from shoal.model_store import last_good
 from shoal.models.propensity import PropensityModel, score
-from shoal.runs import Run
 from shoal.synthetic import synthesize, write
 from shoal.tables import (
     METRICS,

@@ -14,6 +14,7 @@ from deltalake import DeltaTable
 from feature_oracle import of_a_lake
 from pyspark.sql import Row
 
+from shoal.reports.querying import query_lake
 from shoal.tables import (
     BATCHES,
     CURRENT,
@@ -34,7 +35,6 @@ from shoal.tables import (
     USER_FEATURES,
     USER_ITEM_DAYS,
 )
-from shoal.tools import query_lake
 
 pytestmark = pytest.mark.long
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from shelf import stopped_after
 
-from shoal import facts, tools
+from shoal.books import facts
 from shoal.config import load_config
 from shoal.config.feed_files import feed_given
 from shoal.errors import DataError, GateError
-from shoal.summary import came_in
+from shoal.reports.summary import came_in
+from shoal.reports.trying_feeds import checked_feed
 from shoal.tables import AS_NEEDED, BATCHES, DECLARED_FEEDS, EVENTS, QUALITY, REJECTED_EVENTS, SILVER
 
 PAGE = (Path(__file__).parents[2] / "docs" / "feeds.md").read_text()
@@ -63,7 +64,7 @@ def test_the_page_s_own_file_becomes_the_events_that_a_person_reads_in_it(shelf,
 def test_the_page_s_check_says_what_the_page_shows(spark, shelf, till):
     mapping, receipts = till
 
-    report, is_good = tools.checked_feed(shelf.lake, load_config(), str(mapping), str(receipts))
+    report, is_good = checked_feed(shelf.lake, load_config(), str(mapping), str(receipts))
 
     shown = PAGE.split("$ shoal feed check till.csv --mapping till.yaml\n")[1].split("```")[0].splitlines()
     parts = [line.replace("till.csv", str(receipts)).rstrip(".") for line in shown if line != "..."]

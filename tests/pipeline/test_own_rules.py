@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import functions as F
 from shelf import SMALL, Shelf
 
-from shoal import releases
+from shoal.books import releases
 from shoal.errors import ConfigError, GateError
 from shoal.tables import BATCHES, EVENTS, GOLD_USERS, QUALITY, RECOMMENDATIONS, REJECTED_EVENTS, SILVER
 

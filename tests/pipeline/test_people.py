@@ -10,10 +10,11 @@ import pytest
 from published import rows
 from shelf import SMALL, stopped_after
 
-from shoal import facts
+from shoal.books import facts
 from shoal.config import load_config
+from shoal.features.people import People
 from shoal.models.recommend import acts, owned, strengths
-from shoal.people import People
+from shoal.reports.querying import query_lake
 from shoal.tables import (
     BATCHES,
     IDENTITIES,
@@ -25,7 +26,6 @@ from shoal.tables import (
     VISITOR_DAYS,
     VISITOR_ITEM_DAYS,
 )
-from shoal.tools import query_lake
 
 pytestmark = pytest.mark.long
 
@@ -209,8 +209,8 @@ def test_batches_in_any_order_and_killed_between_make_the_same_links(shelf_at, t
 def test_a_lake_of_an_older_version_gains_the_links_of_all_its_events(shelf, tmp_path, monkeypatch):
     """As it was: events are there, the tables are not, and the next batch tells of other people."""
     with monkeypatch.context() as old:
-        old.setattr("shoal.deriving._enter_identities", lambda *_: None)
-        old.setattr("shoal.deriving._enter_return_links", lambda *_: ())
+        old.setattr("shoal.validate.deriving._enter_identities", lambda *_: None)
+        old.setattr("shoal.validate.deriving._enter_return_links", lambda *_: ())
         deliver(shelf, tmp_path, [*FIRST, *SECOND, *THIRD], "old")
     shelf.lake.merge(LAKE, shelf.lake.frame(LAKE, [{"name": "schema_version", "value": "3", "reason": "made then"}]))
 

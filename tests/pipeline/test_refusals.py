@@ -12,7 +12,7 @@ from pyspark.errors import PySparkException
 from shelf import Shelf, stopped_after
 
 import shoal.lake
-from shoal import batches, facts
+from shoal.books import batches, facts
 from shoal.errors import ShoalError
 from shoal.sources import feed_named
 from shoal.sources.listing import find_files
@@ -313,7 +313,7 @@ def test_strict_stops_before_publishing(few):
 def test_later_stages_belong_to_the_code_that_opened_the_run(few, monkeypatch):
     day = DAY + timedelta(days=20)
     few.run(as_of=day, first="features", until="features")
-    monkeypatch.setattr("shoal.runs.code_version", lambda: "9.9.9+newer")
+    monkeypatch.setattr("shoal.books.runs.code_version", lambda: "9.9.9+newer")
 
     said = refused(few, code=2, as_of=day, first="segments", until="segments")
 

@@ -4,9 +4,9 @@ import pytest
 from shelf import stopped_after
 from test_own_feeds import TOLERANT, mended, till  # noqa: F401  (a fixture)
 
-from shoal.book_reports import quality_report, rejected_report
+from shoal.books.runs import Replay
 from shoal.errors import ConfigError
-from shoal.runs import Replay
+from shoal.reports.book_reports import quality_report, rejected_report
 from shoal.tables import BATCHES, DAYS, EVENTS, ORDERS, QUALITY, REJECTED_EVENTS
 
 # The page's file has six rows: four good ones, R4 whose price is the word "free", R5 that is a deposit.

@@ -9,9 +9,9 @@ import pytest
 from published import plain, published
 from shelf import TINY
 
+from shoal.reports.querying import query_lake
 from shoal.synthetic import synthesize, write
 from shoal.tables import GOLD_USERS, METRICS, PROPENSITIES, RECOMMENDATIONS, SEGMENTS, USER_FEATURES
-from shoal.tools import query_lake
 
 pytestmark = pytest.mark.long
 

@@ -20,9 +20,10 @@ from sklearn.metrics import adjusted_rand_score
 from submitting import LOCAL_CLUSTER, ROOT, submit
 
 from shoal.config import load_config
-from shoal.point_in_time import asked, join
+from shoal.features.point_in_time import asked, join
+from shoal.reports.querying import query_lake
+from shoal.reports.summary import summary
 from shoal.stages import STAGES
-from shoal.summary import summary
 from shoal.tables import (
     AS_NEEDED,
     BATCHES,
@@ -38,7 +39,6 @@ from shoal.tables import (
     SILVER,
     SIMILAR_ITEMS,
 )
-from shoal.tools import query_lake
 
 README = ROOT / "README.md"
 FEATURES_PAGE = ROOT / "docs" / "features.md"

@@ -9,8 +9,8 @@ from statistics import mean, stdev
 import pyarrow.parquet as pq
 import pytest
 
+from shoal.books.day_book import limits_of
 from shoal.config import load_config
-from shoal.day_book import limits_of
 from shoal.quality.bands import Day, usual_days
 from shoal.quality.usual import Brought, Part, Past, Question, hours_between, questions, together
 

@@ -10,9 +10,9 @@ from pyspark.sql import functions as F
 from shoal.config import load_config
 from shoal.errors import ShoalError
 from shoal.lake import Lake
+from shoal.reports.trying_feeds import checked_feed
 from shoal.sources import FEEDS
 from shoal.sources.mapping import Shop
-from shoal.tools import checked_feed
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import pytest
 import yaml
 from bad_mappings import BAD_MAPPINGS, BAD_SQL, BAD_YAML, GOOD
 
+from shoal.books.feeds import check_sql
 from shoal.config.feed_files import feed_given
 from shoal.errors import ConfigError
-from shoal.feeds import check_sql
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from decimal import Decimal
 import pytest
 import yaml
 
+from shoal.books.feeds import check_sql
 from shoal.config.feed_files import feed_given
 from shoal.errors import ConfigError
-from shoal.feeds import check_sql
 from shoal.sources import FEEDS
 from shoal.sources.declared import feed_of
 from shoal.sources.mapping import Shop, main_currency

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from click.testing import CliRunner, Result
 
-from shoal import batches, facts
+from shoal.books import batches, facts
 from shoal.cli import shoal_command
 from shoal.lake import Lake
 from shoal.sources import FEEDS
@@ -24,7 +24,7 @@ def shoal(spark, tmp_path, monkeypatch):
     def opened_lake(config, name, arguments, progress):
         yield Lake(spark, config.lake)
 
-    monkeypatch.setattr("shoal.job.opened_lake", opened_lake)
+    monkeypatch.setattr("shoal.running.job.opened_lake", opened_lake)
 
     def run(*arguments: object) -> Result:
         return CliRunner().invoke(shoal_command, [str(argument) for argument in arguments])

@@ -16,11 +16,11 @@ from shoal.config import load_config
 from shoal.errors import DataError, ShoalError
 from shoal.lake import Lake
 from shoal.quality.rows import reasons
+from shoal.reports.trying_feeds import checked_feed
 from shoal.sources import FEEDS
 from shoal.sources.listing import find_files
 from shoal.sources.mapping import Shop, candidate_events, row_rules
 from shoal.sources.readers import check_columns, raw_rows
-from shoal.tools import checked_feed
 
 SHOAL, CLICK = FEEDS["shoal"], FEEDS["retailrocket"]
 EVENT = {**VIEW, "user_id": "müller", "event_type": "purchase", "quantity": 2, "unit_price": 9.5, "currency": "EUR"}

@@ -14,9 +14,9 @@ import pytest
 from feature_oracle import SHOWN, differences, oracle
 from pyspark.sql import DataFrame, SparkSession
 
-from shoal.as_known import AsKnown
+from shoal.features.as_known import AsKnown
+from shoal.features.people import Asked, People
 from shoal.frames import few_rows, rows_of
-from shoal.people import Asked, People
 from shoal.tables import (
     ACCOUNT_ALIASES,
     EVENTS,

@@ -7,12 +7,12 @@ from typing import Any
 import duckdb
 import pytest
 
-from shoal import ordinary
+from shoal.books.runs import Run
 from shoal.config import load_config
+from shoal.features import ordinary
+from shoal.features.people import People
 from shoal.frames import few_rows
 from shoal.lake import Lake
-from shoal.people import People
-from shoal.runs import Run
 from shoal.tables import LIMITS, USER_DAYS, USER_FEATURES, USER_ITEM_DAYS, USERS
 from shoal.tables.vocabulary import SCORED
 from shoal.transforms.limits import Limits

@@ -97,7 +97,7 @@ def evaluate_recommend(
     with spark_of({**given, "lake": None}, "evaluate") as spark:
         from shoal.evaluation.recommending import evaluate as carried_out
         from shoal.evaluation.report import write
-        from shoal.tools import as_table
+        from shoal.reports.text_tables import as_table
 
         with progress.working("evaluate", "measuring recommenders"):
             report = carried_out(spark, request, known, lambda sentence: progress.said("evaluate", sentence))

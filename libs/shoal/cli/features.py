@@ -31,13 +31,13 @@ def as_of(spine: str, out: str, only: str | None, known_as_of: date | None, **gi
     progress = Progress(given["log_format"])
     with told(progress, "features as-of", given["verbose"]):
         from shoal.config import check_columns, load_config
-        from shoal.point_in_time import asked
+        from shoal.features.point_in_time import asked
 
         config = load_config(given["config_files"], given["sets"], lake=given["lake"])
         check_columns(config)
         request = asked(config, spine=spine, out=out, only=only, known_as_of=known_as_of)
     with opened_lake_of(given, "features as-of") as (lake, settings):
-        from shoal.point_in_time import join
+        from shoal.features.point_in_time import join
 
         def tell(kind: str, sentence: str) -> None:
             (progress.warned if kind == "warning" else progress.said)("features as-of", sentence)

@@ -14,7 +14,7 @@ from shoal.progress import Progress
 from shoal.stages import NAMES, STAGES, Stage, named
 
 if TYPE_CHECKING:
-    from shoal.job import Arguments
+    from shoal.running.job import Arguments
 
 
 _WITH_TOOLS = {"features"}  # commands that have commands of their own
@@ -77,7 +77,7 @@ def replay(batch_ids: tuple[str, ...], reasons: tuple[str, ...], mappings: tuple
 
     `shoal rejected` shows batches and reasons.
     """
-    from shoal.runs import Replay
+    from shoal.books.runs import Replay
 
     _run_stages([named("validate")], {**given, "replay": Replay(batch_ids, reasons, mappings)})
 
@@ -87,11 +87,11 @@ def _run_stages(stages: Sequence[Stage], given: dict[str, Any]) -> None:
     with told(progress, stages[0].name if len(stages) == 1 else "pipeline", given["verbose"]):
         arguments = _arguments(given)
         if arguments.stream:
-            from shoal.following import follow
+            from shoal.running.following import follow
 
             follow(arguments, progress)
             return
-        from shoal.job import run_stages
+        from shoal.running.job import run_stages
 
         run_stages(stages, arguments, progress)
 
@@ -102,6 +102,6 @@ def _arguments(given: dict[str, Any]) -> "Arguments":
         raise ConfigError(
             f"{len(feeds)} --feed and {len(paths)} --input: each --feed needs one --input, the n-th with the n-th"
         )
-    from shoal.job import Arguments
+    from shoal.running.job import Arguments
 
     return Arguments(**given, inputs=tuple(zip(feeds, paths, strict=True)))

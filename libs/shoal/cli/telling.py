@@ -62,7 +62,7 @@ def lake_of(given: Mapping[str, Any], name: str) -> "Iterator[Lake]":
 def opened_lake_of(given: Mapping[str, Any], name: str) -> "Iterator[tuple[Lake, Config]]":
     """As :func:`lake_of`, and the settings."""
     with opened(given, name) as (lake, settings):
-        from shoal import facts
+        from shoal.books import facts
 
         if not facts.known(lake):
             raise ConfigError(f"there is no lake at {lake.location} yet; `shoal ingest` makes one")
@@ -83,7 +83,7 @@ def opened(given: Mapping[str, Any], name: str) -> "Iterator[tuple[Lake, Config]
     progress = Progress(given["log_format"])
     with told(progress, name, given["verbose"]):
         from shoal.config import load_config
-        from shoal.job import Arguments, opened_lake
+        from shoal.running.job import Arguments, opened_lake
 
         arguments = Arguments(**given)
         settings = load_config(arguments.config_files, arguments.sets, lake=arguments.lake)

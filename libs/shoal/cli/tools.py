@@ -24,7 +24,7 @@ def sql(query: str, form: str, known_as_of: date | None, **given: Any) -> None:
     With --known-as-of there is known_events too: silver.events as it was known before that day.
     """
     with lake_of(given, "sql") as lake:
-        from shoal.tools import query_lake
+        from shoal.reports.querying import query_lake
 
         for line in query_lake(lake, query, form, known_as_of):
             click.echo(line)
@@ -35,7 +35,7 @@ def sql(query: str, form: str, known_as_of: date | None, **given: Any) -> None:
 def show(**given: Any) -> None:
     """Show what the current release says, for people."""
     with lake_of(given, "show") as lake:
-        from shoal.summary import summary
+        from shoal.reports.summary import summary
 
         click.echo(summary(lake))
 
@@ -46,7 +46,7 @@ def show(**given: Any) -> None:
 def views(dialect: str, **given: Any) -> None:
     """Print statements that open the tables and gold.current_* elsewhere."""
     with lake_of(given, "views") as lake:
-        from shoal.views import statements
+        from shoal.publish.views import statements
 
         end = "" if dialect == "polars" else ";"
         click.echo("\n".join(statement + end for statement in statements(lake, dialect)))
@@ -57,7 +57,7 @@ def views(dialect: str, **given: Any) -> None:
 def releases(**given: Any) -> None:
     """List the releases, newest first; the current one is marked."""
     with lake_of(given, "releases") as lake:
-        from shoal.tools import release_lines
+        from shoal.reports.querying import release_lines
 
         click.echo("\n".join(release_lines(lake)))
 
@@ -68,7 +68,7 @@ def releases(**given: Any) -> None:
 def rollback(to: int | None, **given: Any) -> None:
     """Show an earlier release again, by a new release that points back."""
     with lake_of(given, "rollback") as lake:
-        from shoal.tools import rolled_back
+        from shoal.reports.querying import rolled_back
 
         click.echo(rolled_back(lake, to))
 
@@ -80,7 +80,7 @@ def rollback(to: int | None, **given: Any) -> None:
 def rejected(feed: str | None, batch_ids: tuple[str, ...], **given: Any) -> None:
     """Show which rules rejected how many rows, the first row of each as it came, and the batches they are in."""
     with lake_of(given, "rejected") as lake:
-        from shoal.book_reports import rejected_report
+        from shoal.reports.book_reports import rejected_report
 
         click.echo(rejected_report(lake, feed=feed, batch_ids=batch_ids))
 
@@ -95,7 +95,7 @@ def quality(feed: str, batches: int, **given: Any) -> None:
     Below, the newest days of the feed beside what is usual for them.
     """
     with opened_lake_of(given, "quality") as (lake, settings):
-        from shoal.book_reports import days_report, quality_report
+        from shoal.reports.book_reports import days_report, quality_report
 
         click.echo(quality_report(lake, feed=feed, batches=batches))
         if days := days_report(lake, settings.validation, feed=feed):
@@ -114,7 +114,7 @@ def docs() -> None:
 def docs_data(out: Path, newest: int, **given: Any) -> None:
     """Make Data Docs of the newest batches and runs from what was kept of them; no network is needed to read them."""
     with lake_of(given, "docs data") as lake:
-        from shoal.data_docs import build
+        from shoal.reports.data_docs import build
 
         click.echo(build(lake, out, newest=newest))
 
@@ -210,7 +210,7 @@ def feed_check(path: str, name: str, mapping: str | None, **given: Any) -> None:
 
         feed_given(name)  # what is wrong with the declaration itself is said before Spark starts
     with opened(given, "feed check") as (lake, settings):
-        from shoal.tools import checked_feed
+        from shoal.reports.trying_feeds import checked_feed
 
         report, good = checked_feed(lake, settings, name, path)
         click.echo(report)
@@ -225,7 +225,7 @@ def feed_drift(name: str, **given: Any) -> None:
     """Show which columns came, went or changed their type with which batch of a feed."""
     with lake_of(given, "feed drift") as lake:
         from shoal.config.feed_files import feed_given
-        from shoal.drift import history
+        from shoal.ingest.drift import history
 
         named = feed_given(name).name if name.endswith((".yaml", ".yml")) else name
         click.echo("\n".join(history(lake, named)))

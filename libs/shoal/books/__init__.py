@@ -1,0 +1,1 @@
+"""What is written down of a lake: one module for each table of ops, or for the few that belong together."""

@@ -1,0 +1,1 @@
+"""What the lists of a run may learn from, and who names their items."""

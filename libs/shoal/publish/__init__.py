@@ -1,0 +1,1 @@
+"""The gate of a run, and the views that show it."""

@@ -1,0 +1,1 @@
+"""What a lake holds, in words and tables for people."""

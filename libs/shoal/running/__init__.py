@@ -1,0 +1,1 @@
+"""How a command becomes stages that run on a lake."""

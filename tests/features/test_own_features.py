@@ -1,0 +1,84 @@
+"""Features of the shop's own: those of the page are what they say, and what cannot be computed is told at once."""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pyspark.sql import DataFrame, SparkSession
+
+from shoal.config import Config, load_config
+from shoal.errors import ConfigError
+from shoal.features.own import check, features_of
+from shoal.tables import USER_DAYS, USER_ITEM_DAYS, USERS
+from shoal.transforms.user_features import user_features
+
+PAGE = (Path(__file__).parents[2] / "docs" / "features.md").read_text()
+AS_OF = date(2024, 6, 1)  # a Saturday
+(EXAMPLE,) = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
+
+
+def settings(*own: dict[str, Any]) -> Config:
+    return load_config(sets=[f"features.own={json.dumps([*own])}"])
+
+
+def day(user: str, days_ago: int, views: int, gross: int | None = None) -> dict[str, Any]:
+    when = AS_OF - timedelta(days=days_ago)
+    noon = datetime(when.year, when.month, when.day, 12, tzinfo=UTC)
+    zero = ("searches", "favourites", "carts", "purchases", "pieces", "returns", "returned_pieces", "orders",
+            "purchase_lines")  # fmt: skip
+    return {"bucket": 0, "user_id": user, "event_date": when, "first_at": noon, "last_at": noon, "events": views,
+            "views": views, "gross": gross, **dict.fromkeys(zero, 0)}  # fmt: skip
+
+
+def test_the_example_of_the_page_is_what_it_says(spark: SparkSession, frame: Callable[..., DataFrame]) -> None:
+    config = settings(*yaml.safe_load(EXAMPLE)["features"]["own"])
+    check(spark, config)
+    # Yesterday was a Friday; 98 days before as_of too, but beyond the window, as is the day itself.
+    days = [day("u", 1, 3, 8), day("u", 2, 1), day("u", 99, 50), day("u", 0, 7), day("long ago", 92, 5)]
+    users = [{"user_id": user, "account_kind": "consumer"} for user in ("u", "long ago")]
+    found = user_features(
+        frame(USER_DAYS, *days), frame(USER_ITEM_DAYS), frame(USERS, *users), as_of=AS_OF, run_id="r",
+        own=features_of(config), only=[],
+    )  # fmt: skip
+
+    assert {row.user_id: row.own for row in found.collect()} == {
+        "u": {"friday_share_90d": 3 / 4, "spend_per_active_day": 8 / 3},
+        "long ago": {"friday_share_90d": None, "spend_per_active_day": None},
+    }
+
+
+def test_names_may_be_written_in_capitals(spark: SparkSession, frame: Callable[..., DataFrame]) -> None:
+    config = settings(
+        {"name": "loud", "over": "user", "sql": "Spend / ACTIVE_DAYS + Louder", "doc": "d", "unit": "u"},
+        {"name": "louder", "sql": "SUM(Views)", "doc": "d", "unit": "u"},
+    )
+    check(spark, config)
+    found = user_features(
+        frame(USER_DAYS, day("u", 1, 3, 8), day("u", 2, 1)), frame(USER_ITEM_DAYS),
+        frame(USERS, {"user_id": "u", "account_kind": "consumer"}), as_of=AS_OF, run_id="r",
+        own=features_of(config), only=[],
+    )  # fmt: skip
+
+    assert [row.own for row in found.collect()] == [{"loud": 8 / 2 + 4, "louder": 4}]
+
+
+def test_what_spark_cannot_compute_is_told_with_its_place(spark: SparkSession) -> None:
+    wrong = {
+        "vews": {"sql": "sum(vews)"},
+        "views": {"sql": "views + 1"},  # of which day?
+        "TypeError": {"sql": "min(event_date)"},
+        "spnd": {"sql": "spnd / 2", "over": "user"},
+        "rand": {"sql": "sum(views * rand())"},
+    }
+    own = [{"name": f"own_{n}", "doc": "d", "unit": "u", **one} for n, one in enumerate(wrong.values())]
+
+    with pytest.raises(ConfigError) as refused:
+        check(spark, settings(*own))
+    for place, word in enumerate(wrong):
+        (line,) = [line for line in str(refused.value).splitlines() if f"features.own[{place}].sql" in line]
+        assert word in line or word in ("TypeError", "rand"), line
