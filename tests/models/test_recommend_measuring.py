@@ -11,8 +11,9 @@ from shoal.config import load_config
 from shoal.frames import few_rows
 from shoal.models.metric import Metric
 from shoal.models.recommend import acts, backtest
-from shoal.models.recommend.measuring import Z_95, Contest, Judgement, bought_before, compare, evaluate, judge
-from shoal.models.recommend.measuring import measure as measured
+from shoal.models.recommend.backtesting import bought_before
+from shoal.models.recommend.backtesting import measure as measured
+from shoal.models.recommend.measuring import Z_95, Contest, Judgement, compare, evaluate, judge
 from shoal.tables import USER_ITEM_DAYS
 
 AS_OF = date(2024, 6, 1)

@@ -74,7 +74,7 @@ class ListRules(Params):
         if self.min_price is not None and self.max_price is not None and self.max_price < self.min_price:
             raise ValueError(f"max_price must be at least min_price ({self.min_price}), got {self.max_price}")
         if both := sorted({pin.item for pin in self.pinned} & {*self.exclude_items}):
-            raise ValueError(f"pinned and excluded at once: {', '.join(both)}")
+            raise ValueError(f"pinned must not name what exclude_items does: {', '.join(both)}")
         return self
 
 
@@ -113,11 +113,11 @@ class RecommendParams(StrengthParams):
     @model_validator(mode="after")
     def _has_factors(self) -> "RecommendParams":
         if self.diversity and self.model != "als":
-            raise ValueError(f"diversity is by the factors of als, and the model is {self.model}: set rules."
-                             "max_per_category instead")  # fmt: skip
+            raise ValueError(f"diversity must be 0 where the model is {self.model}, which has no factors; set "
+                             "rules.max_per_category instead")  # fmt: skip
         if self.model == "buy_again" and self.exclude_owned and self.rules.bought_within_days["default"] is None:
-            raise ValueError("buy_again names what the user owns: set exclude_owned to false, or in "
-                             "rules.bought_within_days for how many days a purchase counts")  # fmt: skip
+            raise ValueError("exclude_owned must be false where the model is buy_again, which names what is owned; "
+                             "or say in rules.bought_within_days for how many days a purchase counts")  # fmt: skip
         if beyond := [pin.item for pin in self.rules.pinned if pin.rank > self.top_n]:
             raise ValueError(f"pinned beyond the list's {self.top_n} places: {', '.join(beyond)}")
         return self

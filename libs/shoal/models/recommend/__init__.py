@@ -3,12 +3,13 @@
 from shoal.models.recommend.acts import abandoned, acts, habits, owned
 from shoal.models.recommend.als import ALS, AlsModel, FittedAls, fit
 from shoal.models.recommend.arranging import PINNED, arranged, candidates, is_arranged
+from shoal.models.recommend.backtesting import Backtest, backtest, measure
 from shoal.models.recommend.bought_together import bought_together
 from shoal.models.recommend.buy_again import BUY_AGAIN, again_model
 from shoal.models.recommend.by_segment import BY_SEGMENT, FittedBySegment, by_segment, shown_by_segment
 from shoal.models.recommend.latest import ABANDONED_CART, cart_model
 from shoal.models.recommend.lists import Explaining, Voice, lists, named_by, nothing, told
-from shoal.models.recommend.measuring import Backtest, Judgement, backtest, judge, measure
+from shoal.models.recommend.measuring import Judgement, judge
 from shoal.models.recommend.popularity import POPULARITY, best_sellers
 from shoal.models.recommend.reasons import Because
 from shoal.models.recommend.rules import admitted, still_owned

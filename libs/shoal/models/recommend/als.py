@@ -96,8 +96,8 @@ class Als:
             engine = self.engine if interactions <= PAIRS_IN_ONE_TASK else "mllib"
             fitted = self._native(known) if engine == "native" else self._mllib(known, interactions)
         user_factors, item_factors = fitted
-        counted = user_factors.union(item_factors).groupBy("side").count().collect()
-        sides = {row["side"]: row["count"] for row in counted}
+        both = [rows.select(F.lit(side).alias("side")) for side, rows in zip(("user", "item"), fitted, strict=True)]
+        sides = {row["side"]: row["count"] for row in both[0].union(both[1]).groupBy("side").count().collect()}
         model = AlsModel(
             rank=self.rank, users=sides["user"], items=sides["item"], interactions=interactions,
             max_iter=self.max_iter, reg=self.reg, alpha=self.alpha, seed=self.seed, engine=engine,
