@@ -182,12 +182,11 @@ def shop_of(spark: SparkSession):
     return build
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("cuts", "only"),
-    [
-        pytest.param([12, 31, 48], SOME, id="some"),
-        pytest.param([1, 12, 25, 31, 32, 46, 51, 60], None, id="all", marks=pytest.mark.long),
-    ],
+    [([12, 31, 48], SOME), ([1, 12, 25, 31, 32, 46, 51, 60], None)],
+    ids=["some", "all"],
 )
 def test_each_row_is_what_a_lake_that_ends_before_its_cut_says(events_of, shop_of, cuts, only):
     rows = events_of(seed=len(cuts))
@@ -204,6 +203,7 @@ def test_each_row_is_what_a_lake_that_ends_before_its_cut_says(events_of, shop_o
     assert 0 < len(wanted) < 6 * len(cuts), "somebody objected, or had become another"
 
 
+@pytest.mark.long
 def test_order_partitioning_and_who_else_is_asked_for_change_nothing(events_of, shop_of):
     rows = events_of(seed=5, events=300)
     pairs = [(name, day(cut)) for name in NAMES for cut in (20, 40)]

@@ -133,13 +133,15 @@ def join(lake: Lake, config: Config, request: Request, tell: Tell) -> str:
         pairs = spine.rows.select(F.col(WHO).alias("user_id"), F.col(WHEN).alias("as_of")).distinct()
         each = Asked(stack.enter_context(persisted(pairs)), spine.cuts)
         people = of_run(source, run, config.features)
-        tiles = [stack.enter_context(people.kept_tiles_at(table, each)) for table in (USER_DAYS, USER_ITEM_DAYS)]
-        features, barred = _features(people, config, request, each, tiles, people.shop_items_at(each.cuts, first))
+        days = stack.enter_context(people.kept_tiles_at(USER_DAYS, each))
+        item_days = stack.enter_context(people.kept_tiles_at(USER_ITEM_DAYS, each))
+        shop = people.shop_items_at(each.cuts, first)
+        features, barred = _features(people, config, request, each, (days, item_days), shop)
         return _written(request, spine, features, barred, started)
 
 
 def _features(
-    people: People, config: Config, request: Request, asked: Asked, tiles: list[DataFrame], shop: DataFrame
+    people: People, config: Config, request: Request, asked: Asked, tiles: tuple[DataFrame, DataFrame], shop: DataFrame
 ) -> tuple[DataFrame, DataFrame]:
     """Each user's features at each cut that is asked for, and who may have none: staff, tests, and who objected."""
     users = people.read(USERS).select("user_id", "account_kind").join(asked.pairs, on="user_id", how="inner")
