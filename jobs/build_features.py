@@ -4,7 +4,10 @@ features.user_days, features.user_item_days, features.visitor_days, features.vis
 features.users, features.user_categories, features.items
 """
 
+from datetime import date
+
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from shoal.books import batches, releases, runs
 from shoal.books.runs import Run
@@ -41,7 +44,7 @@ def build_features(lake: Lake, config: Config, run: Run) -> None:
         raise ConfigError(f"{lake.location} holds no validated events yet; run ingest and validate first")
     last = max(entered, key=lambda batch: batch.row["sequence"])
     pins = dict(last.row["silver_versions"])
-    _check_as_of(lake.read(EVENTS, pins[EVENTS.name]), run)
+    first_bought = _checked(lake.read(EVENTS, pins[EVENTS.name]), run)
 
     wanted, run.id = run.id, runs.run_id_of(run.day, settings_hash(config), pins)
     if wanted not in (None, run.id):
@@ -58,7 +61,7 @@ def build_features(lake: Lake, config: Config, run: Run) -> None:
     everyone = people.of_run(lake, run, config.features)
     days, item_days = everyone.tiles(USER_DAYS, run.day), everyone.tiles(USER_ITEM_DAYS, run.day)
     users, told = lake.read(USERS, run.versions_read[USERS.name]), runs.read_if_there(lake, run, USER_CHANGES)
-    edges = ordinary.score_edges(lake, run, config.features, everyone, users, told, current)
+    edges = ordinary.score_edges(lake, run, config.features, everyone, users, told, current, first_bought)
     limits = ordinary.learn(lake, run, config.features, days, item_days, everyone.counted(run.day), edges)
     items = catalogue_at(lake.read(ITEMS, run.versions_read[ITEMS.name]), run.day)
     features = user_features(
@@ -102,10 +105,18 @@ def _beside_users(
         lake.replace(ITEM_FEATURES, item_features(sums, as_of=run.day, run_id=run.key), where=run.slice, once=run.key)
 
 
-def _check_as_of(events: DataFrame, run: Run) -> None:
-    """Refuse a day before all events and one that must be a slip, as later days would only be archived behind it."""
+def _checked(events: DataFrame, run: Run) -> date | None:
+    """Refuse a day before all events and one that must be a slip, as later days would only be archived behind it.
+
+    Returns:
+        Day of the first purchase; None without one.
+    """
     as_of = run.day
-    first, last = tiling.known_days(events) or (None, None)
+    bought_on = F.when(F.col("event_type") == "purchase", F.col("event_date"))
+    span = events.where("NOT is_deleted").agg(
+        F.min("event_date").alias("first"), F.max("event_date").alias("last"), F.min(bought_on).alias("first_bought")
+    )
+    first, last, first_bought = span.first() or (None, None, None)
     if first is None or last is None:
         raise ConfigError(
             f"--as-of {as_of}: nothing is known of any day: all that was delivered so far was rejected, ignored or "
@@ -121,6 +132,7 @@ def _check_as_of(events: DataFrame, run: Run) -> None:
         raise ConfigError(f"--as-of {as_of}: the last event is of {last}, {silent:,} days before; is that day meant?")
     if silent > tiling.SILENT_DAYS:
         run.warn(f"the last event before --as-of {as_of} is of {last}: nothing is known of the {silent} days between")
+    return first_bought
 
 
 if __name__ == "__main__":

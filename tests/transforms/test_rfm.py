@@ -119,14 +119,14 @@ def shop(spark, tmp_path):
     def made(days: list[Row], name: str = "lake"):
         lake = Lake(spark, str(tmp_path / name))
         lake.replace(USER_DAYS, lake.frame(USER_DAYS, days), where=None)
-        lake.replace(USER_ITEM_DAYS, lake.frame(USER_ITEM_DAYS, []), where=None)
         users = lake.frame(USERS, consumers(days))
 
         def of_run(as_of: date, shown: Row | None = None):
             notes = list[str]()
             run = Run("features", datetime(2025, 3, 1, tzinfo=UTC), as_of, f"run {as_of}",
                       versions_read=dict(lake.written), tell=lambda _, said: notes.append(said))  # fmt: skip
-            rows = ordinary.score_edges(lake, run, PARAMS, People(lake, run, PARAMS), users, None, shown)
+            people, first = People(lake, run, PARAMS), min(row["event_date"] for row in days)
+            rows = ordinary.score_edges(lake, run, PARAMS, people, users, None, shown, first)
             assert {row["run_id"] for row in rows} <= {run.key}
             return {row["measure"]: (row["as_of"], row["edges"]) for row in rows}, notes, rows
 

@@ -7,6 +7,7 @@ propensity learns from: a robot of long ago was suspect then.
 """
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from pyspark.sql import DataFrame, Row
@@ -14,14 +15,13 @@ from pyspark.sql import functions as F
 
 from shoal.books.runs import Run
 from shoal.features.people import People
-from shoal.frames import few_rows, persisted
+from shoal.frames import persisted
 from shoal.lake import Lake
 from shoal.params import FeatureParams
-from shoal.tables import LIMITS, USER_DAYS, USER_ITEM_DAYS
-from shoal.tables.vocabulary import SCORED, USER_MEASURES
+from shoal.tables import LIMITS, USER_DAYS
 from shoal.transforms import outliers, rfm, suspects
+from shoal.transforms.accounts import counted
 from shoal.transforms.limits import Limits, limits, spreads
-from shoal.transforms.user_features import user_features
 
 
 def score_edges(
@@ -32,18 +32,20 @@ def score_edges(
     users: DataFrame,
     user_changes: DataFrame | None,
     shown: Row | None,
+    first_bought: date | None,
 ) -> list[dict[str, Any]]:
     """The edges of the scores of buyers, which hold for the whole month.
 
     Where the release that is shown is of the same month, its edges stay, whatever came late since. Otherwise they are
     computed as of the month's first day, from what is known of the days before it, so that the first run of a month
-    may be of any day; where nobody had bought by then, as of the run's own day. Who is beyond what humans do sets no
-    edge: beyond the floors of the settings, as learned limits move with the days, which edges must not.
+    may be of any day; where nobody had bought by then, as of the run's own day. Who behaves as no human does
+    sets no edge.
 
     Args:
         users: rows of ``silver.users``.
         user_changes: rows of ``silver.user_changes``; None in a shop without a user feed.
         shown: the release that this run knows as current; None before the first.
+        first_bought: day of the first purchase, guests' among them; None without one.
 
     Returns:
         Rows of ``features.limits``, one per measure.
@@ -53,15 +55,12 @@ def score_edges(
         of_shown = F.col("run_id") == F.lit(shown["run_id"])
         if held := lake.read(LIMITS).where(of_shown & F.expr("scope = 'buyer'")).collect():
             return [{**row.asDict(), "run_id": run.key} for row in held]
-    floors = {measure: getattr(params.limits, measure) for measure in USER_MEASURES}
-    human = Limits(floors, {}, few_rows(lake.spark, LIMITS.schema, []), params.limits, "keep")
     for cut in dict.fromkeys((month, run.day)):
-        days, item_days = people.tiles(USER_DAYS, cut), people.tiles(USER_ITEM_DAYS, cut)
-        features = user_features(
-            days, item_days, users, as_of=cut, run_id=run.key, user_changes=user_changes,
-            accounts=people.accounts(cut), limits=human, only=SCORED,
-        )  # fmt: skip
-        if found := rfm.edges(features, run_id=run.key).collect():
+        if first_bought is None or first_bought >= cut:
+            continue
+        counting = counted(users, user_changes, as_of=cut, accounts=people.accounts(cut))
+        buyers = rfm.buyers(people.tiles(USER_DAYS, cut), counting, as_of=cut, params=params.limits)
+        if found := rfm.edges(buyers, run_id=run.key).collect():
             if cut != month:
                 run.note(f"nobody had bought before {month}: scores of recency, frequency and spend have the edges of "
                          f"{cut}")  # fmt: skip

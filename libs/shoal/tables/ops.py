@@ -232,6 +232,7 @@ FEATURE_DRIFT = Table(
     name="ops.feature_drift",
     doc="One row per run and feature of users: how it is distributed, and how far that is from a run before.",
     key=("run_id", "feature"),
+    partition_by=("run_id",),
     columns=(
         text("run_id", "run whose features.users were counted", required=True),
         Column("as_of", DateType(), "first shop-local day that the run did not see", required=True),

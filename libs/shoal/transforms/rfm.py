@@ -1,4 +1,4 @@
-"""features.users at the first day of a month -> features.limits: the edges of the scores of buyers."""
+"""features.user_days before the first of a month -> features.limits: the edges of the scores of buyers."""
 
 from datetime import date
 
@@ -6,8 +6,11 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from shoal.frames import three_digits
+from shoal.params import LimitParams
 from shoal.tables import LIMITS
-from shoal.tables.vocabulary import SCORED
+from shoal.tables.user_features import FEATURES
+from shoal.tables.vocabulary import SCORED, USER_MEASURES
+from shoal.transforms import suspects
 
 _FIFTHS = (0.2, 0.4, 0.6, 0.8)
 
@@ -15,6 +18,28 @@ _FIFTHS = (0.2, 0.4, 0.6, 0.8)
 def month_of(as_of: date) -> date:
     """The first day of the month that a day is of."""
     return as_of.replace(day=1)
+
+
+def buyers(days: DataFrame, users: DataFrame, *, as_of: date, params: LimitParams) -> DataFrame:
+    """What those are scored by who had bought before a day, and whether they behave as humans do.
+
+    Suspect are those beyond the floors of the settings: learned limits move with the days, which edges must not. The
+    breadth of what was looked at is left out, for which the tiles of items would have to be read.
+
+    Args:
+        days: rows of ``features.user_days``.
+        users: ``user_id`` of those who count.
+        as_of: first shop-local day that must *not* be seen.
+
+    Returns:
+        ``user_id``, ``as_of``, ``is_suspect`` and the features that are scored.
+    """
+    scored = [F.expr(FEATURES[name].sql.replace(":as_of", f"DATE '{as_of}'")).alias(name) for name in SCORED]
+    floors = {measure: getattr(params, measure) for measure in USER_MEASURES if measure != "breadth"}
+    seen = days.where(F.col("event_date") < F.lit(as_of)).groupBy("user_id").agg(*scored, *suspects.sums(as_of, params))
+    judged = seen.where("frequency > 0").withColumn("_breadth", F.lit(None).cast("bigint"))
+    found = judged.withColumns(suspects.marks(floors, params)).join(users, on="user_id", how="left_semi")
+    return found.select("user_id", F.lit(as_of).alias("as_of"), "is_suspect", *SCORED)
 
 
 def edges(features: DataFrame, *, run_id: str) -> DataFrame:
@@ -29,8 +54,8 @@ def edges(features: DataFrame, *, run_id: str) -> DataFrame:
     Returns:
         Rows of ``features.limits``, one per measure of which any buyer has a value.
     """
-    buyers = features.where("frequency > 0")
-    whole = buyers.agg(F.max("as_of").alias("as_of"), *(_measured(name).alias(name) for name in SCORED))
+    bought = features.where("frequency > 0")
+    whole = bought.agg(F.max("as_of").alias("as_of"), *(_measured(name).alias(name) for name in SCORED))
     told = whole.select("as_of", F.inline(F.array(*SCORED))).where("observed > 0")
     nothing = F.lit(None).cast("double")
     return LIMITS.select(told.withColumns({
