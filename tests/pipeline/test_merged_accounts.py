@@ -5,9 +5,9 @@ from datetime import UTC, date, datetime
 
 import pytest
 from shelf import SMALL
-from shoal.runs import Run
 
-from shoal import runs
+from shoal.books import runs
+from shoal.books.runs import Run
 from shoal.tables import ACCOUNT_ALIASES, GOLD_USERS, RELEASES, USER_FEATURES
 
 pytestmark = pytest.mark.long
