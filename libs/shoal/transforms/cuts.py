@@ -10,6 +10,8 @@ from datetime import date, timedelta
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from shoal.tables.feature import Feature
+
 
 @dataclass(frozen=True)
 class Cut:
@@ -38,6 +40,12 @@ class Cut:
         else:
             as_of, since = f"DATE '{self.day}'", f"DATE '{self.day - timedelta(days=window or 0)}'"
         return text.replace(":as_of", as_of).replace(":since", since)
+
+    def feature(self, feature: Feature) -> str:
+        """A feature as SQL, of its type and under its name."""
+        sql = self.sql(feature.sql, feature.window)
+        typed = sql if feature.type is None else f"CAST({sql} AS {feature.type.simpleString()})"
+        return f"{typed} AS {feature.name}"
 
 
 EACH = Cut(None)

@@ -3,14 +3,14 @@
 Each feature is what its declaration in ``tables/item_features`` says.
 """
 
-from datetime import date, timedelta
+from datetime import date
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from shoal.tables import ITEM_FEATURES
-from shoal.tables.feature import Feature
 from shoal.tables.item_features import OF_ITEMS
+from shoal.transforms.cuts import Cut
 
 _AGGREGATED = [feature for feature in OF_ITEMS.values() if feature.over in ("item_days", "item_users")]
 
@@ -63,7 +63,7 @@ def item_features(found: DataFrame, *, as_of: date, run_id: str) -> DataFrame:
     features = found.crossJoin(F.broadcast(usual))
     by_depth: dict[int, list[str]] = {}
     for feature in OF_ITEMS.over("item"):
-        by_depth.setdefault(OF_ITEMS.depth(feature.name), []).append(_sql(feature, as_of))
+        by_depth.setdefault(OF_ITEMS.depth(feature.name), []).append(Cut(as_of).feature(feature))
     for depth in sorted(by_depth):
         features = features.selectExpr("*", *by_depth[depth])
     return ITEM_FEATURES.select(features.withColumns({"run_id": F.lit(run_id), "as_of": F.lit(as_of)}))
@@ -74,13 +74,4 @@ def _last(condition: str) -> Column:
 
 
 def _aggregates(relation: str, as_of: date) -> list[Column]:
-    return [F.expr(_sql(feature, as_of)) for feature in OF_ITEMS.values() if feature.over == relation]
-
-
-def _sql(feature: Feature, as_of: date) -> str:
-    """Its SQL at a cut, under its name."""
-    sql = feature.sql.replace(":as_of", f"DATE '{as_of}'")
-    if feature.window is not None:
-        sql = sql.replace(":since", f"DATE '{as_of - timedelta(days=feature.window)}'")
-    typed = sql if feature.type is None else f"CAST({sql} AS {feature.type.simpleString()})"
-    return f"{typed} AS {feature.name}"
+    return [F.expr(Cut(as_of).feature(feature)) for feature in OF_ITEMS.values() if feature.over == relation]

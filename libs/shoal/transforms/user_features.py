@@ -179,7 +179,7 @@ def _derived(rows: DataFrame, needed: Features, own: Sequence[Feature], cut: Cut
     """With the features that are made of others, the simplest first, and the shop's own as a map."""
     by_depth: dict[int, list[str]] = {}
     for feature in needed.over("user"):
-        by_depth.setdefault(needed.depth(feature.name), []).append(_sql(feature, cut))
+        by_depth.setdefault(needed.depth(feature.name), []).append(cut.feature(feature))
     named = ", ".join(f"'{feature.name}', {feature.name}" for feature in own)
     by_depth[max(by_depth, default=0) + 1] = [f"CAST(map({named}) AS map<string, double>) AS own"]
     found = rows
@@ -189,11 +189,4 @@ def _derived(rows: DataFrame, needed: Features, own: Sequence[Feature], cut: Cut
 
 
 def _aggregates(features: list[Feature], cut: Cut) -> list[Column]:
-    return [F.expr(_sql(feature, cut)) for feature in features]
-
-
-def _sql(feature: Feature, cut: Cut) -> str:
-    """Its SQL at a cut, under its name."""
-    sql = cut.sql(feature.sql, feature.window)
-    typed = sql if feature.type is None else f"CAST({sql} AS {feature.type.simpleString()})"
-    return f"{typed} AS {feature.name}"
+    return [F.expr(cut.feature(feature)) for feature in features]
