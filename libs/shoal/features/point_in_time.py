@@ -6,12 +6,12 @@ Whatever the number of cuts, tiles are read once: each is taken along to the cut
 import os
 import re
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from pyspark.sql import DataFrame, Observation
+from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, MapType, StructType
 
@@ -39,6 +39,7 @@ _SHOWN = tuple(feature.name for feature in FEATURES.values() if feature.is_shown
 OF_A_RUN = tuple(name for name in _SHOWN if FEATURES.needed_for([name]).over("limits"))
 OFFERED = tuple(name for name in _SHOWN if name not in OF_A_RUN)
 _REMOTE = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:")
+_PARQUET_TIMES = "spark.sql.parquet.outputTimestampType"
 _PAIR = ["user_id", "as_of"]
 _IS_BARRED = "_is_barred"
 
@@ -189,7 +190,8 @@ def _written(request: Request, spine: Spine, features: DataFrame, barred: DataFr
         if request.is_csv:
             table.write.mode("error").csv(request.out, header=True, escape='"')
         else:
-            table.write.mode("error").parquet(request.out)
+            with _times_as_readers_know_them(table.sparkSession):
+                table.write.mode("error").parquet(request.out)
     except UNREADABLE as error:
         raise ConfigError(f"--out: {request.out} cannot be written: {first_line(error)}") from error
     found = counts.get
@@ -206,6 +208,17 @@ def _written(request: Request, spine: Spine, features: DataFrame, barred: DataFr
     if unmet := found["rows"] - found["known"] - found["barred"]:
         lines.append(f"{unmet:,} rows have no features: their users had done nothing before")
     return "\n".join(lines)
+
+
+@contextmanager
+def _times_as_readers_know_them(spark: SparkSession) -> Iterator[None]:
+    """Meanwhile Parquet's times are moments in UTC; by default Spark writes INT96, of which no reader knows the zone."""
+    before = str(spark.conf.get(_PARQUET_TIMES))
+    spark.conf.set(_PARQUET_TIMES, "TIMESTAMP_MICROS")
+    try:
+        yield
+    finally:
+        spark.conf.set(_PARQUET_TIMES, before)
 
 
 def _span(source: Readable, run: Run) -> tuple[date, date]:
