@@ -212,7 +212,7 @@ def _written(request: Request, spine: Spine, features: DataFrame, barred: DataFr
 
 @contextmanager
 def _times_as_readers_know_them(spark: SparkSession) -> Iterator[None]:
-    """Meanwhile Parquet's times are moments in UTC; by default Spark writes INT96, of which no reader knows the zone."""
+    """Meanwhile Parquet's times are moments in UTC; by default Spark writes INT96, whose zone no reader knows."""
     before = str(spark.conf.get(_PARQUET_TIMES))
     spark.conf.set(_PARQUET_TIMES, "TIMESTAMP_MICROS")
     try:
