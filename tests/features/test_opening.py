@@ -22,5 +22,5 @@ def test_without_an_event_that_stands_nothing_is_said_of_days(frame: Callable[..
     run = Run("features", started_at=None, as_of=date(2025, 6, 1))  # type: ignore[arg-type]  # when does not matter
 
     with pytest.raises(ConfigError, match="nothing is known of any day: all that was delivered") as refused:
-        FEATURES._check_as_of(frame(EVENTS, *told), run)
+        FEATURES._checked(frame(EVENTS, *told), run)
     assert "None" not in str(refused.value)
