@@ -12,10 +12,9 @@ from shoal.books import releases, runs, verdicts
 from shoal.books.runs import Run
 from shoal.cli import run_job
 from shoal.config import Config, settings_hash
-from shoal.errors import ConfigError
 from shoal.lake import Lake
 from shoal.publish import gate_of_run, views
-from shoal.tables import GOLD_USERS, PROPENSITIES, RUNS, SEGMENTS, USER_FEATURES, USERS
+from shoal.tables import GOLD_USERS, PROPENSITIES, SEGMENTS, USER_FEATURES, USERS
 from shoal.transforms.user_table import user_table
 
 _MODELS = ("segments", "propensity", "recommend")
@@ -26,11 +25,7 @@ def publish(lake: Lake, config: Config, run: Run) -> None:
     runs.join_run(lake, run, settings_hash(config))
     if releases.is_released(releases.history(lake), run.key):
         return run.nothing_new(f"run {run.id} is released already")
-    done = lake.read(RUNS).where(f"{run.slice} AND outcome = 'done'").select("job", "warnings").collect()
-    missing = [name for name in _MODELS if name not in {row["job"] for row in done}]
-    if missing:
-        raise ConfigError(f"run {run.id} lacks {', '.join(missing)}; run `shoal {missing[0]} --as-of {run.day}` first")
-
+    done = runs.require_done(lake, run, _MODELS)
     shown = next(iter(config.segments), None)
     previous = releases.run_of(lake, run.previous_seq)
     users = user_table(

@@ -25,6 +25,7 @@ def recommend_items(lake: Lake, config: Config, run: Run) -> None:
     """Give every active user the same number of items, once per configured list, and every item its neighbours."""
     if not runs.join_run(lake, run, settings_hash(config)):
         return run.nothing_new(f"run {run.id} has its recommendations")
+    runs.require_done(lake, run, ["segments"] if config.segments else [])  # what is popular in each is read
     with assortment.opened(lake, config, run) as shop:
         metrics = _measured(config, shop)
         for entry, said in _for_users(lake, config, run, shop, metrics).items():

@@ -91,6 +91,7 @@ BAD_SETTINGS: tuple[tuple[str, str], ...] = (
     ("recommend.for_you.rules.max_per_brand=0", "recommend.for_you.rules.max_per_brand: must be at least 1"),
     ("recommend.for_you.rules.price_tier=1", "recommend.for_you.rules.price_tier: must be above 1"),
     ("recommend.for_you.rules.min_margin=1", "recommend.for_you.rules.min_margin: must be below 1"),
+    ("recommend.trending.rules.bought_within_days.Food=14", "needs exclude_owned: true"),
     ("recommend.for_you.rules.bought_within_days.Food=0", "recommend.for_you.rules.bought_within_days.Food: "),
     ("recommend.for_you.rules.max_price=-1", "recommend.for_you.rules.max_price: must be at least 0"),
     (

@@ -15,4 +15,4 @@ def test_what_the_lake_was_made_with_holds_and_other_settings_are_told(monkeypat
 
     assert tiling._settled(None, config, SimpleNamespace(warn=said.append)) == made_with
     assert {name: value for name, (value, _) in proposed.items()} == {"tile_buckets": "4", "session_gap_minutes": "45"}
-    assert said == ["features.session_gap_minutes=45 has no effect: the lake was made with 20"]
+    assert said == ["features.session_gap_minutes=45 has no effect: the tiles of this lake are made with 20"]

@@ -1,6 +1,6 @@
 """Lists beside those of taste: what gains buyers, what was left in the cart, what sells in a segment; and reasons."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
@@ -79,7 +79,7 @@ def test_what_wins_buyers_is_first_and_what_the_same_people_buy_every_week_is_no
         bought("x", "hit", 0), bought("x", "future", 0), bought("x", "future", -4),
     ]  # fmt: skip
     every = done(*rows)
-    trend, items = trend_model(FOR_YOU).fit(habits(every)), items_of("fad", "future", "hit", "milk", "riser")
+    trend, items = trend_model(FOR_YOU, AS_OF).fit(habits(every)), items_of("fad", "future", "hit", "milk", "riser")
     popular = best_sellers(every, items, as_of=AS_OF, days=90)
     nothing = few_rows(spark, "user_id string, item_id string", [])
     voices = [Voice(trend, "trending"), Voice(popular, "popularity")]
@@ -95,7 +95,7 @@ def test_what_wins_buyers_is_first_and_what_the_same_people_buy_every_week_is_no
 
 
 def test_nothing_rises(done):
-    assert trend_model(FOR_YOU).fit(habits(done(bought("u", "a", 20), bought("u", "a", 1)))) is None
+    assert trend_model(FOR_YOU, AS_OF).fit(habits(done(bought("u", "a", 20), bought("u", "a", 1)))) is None
 
 
 # --- The cart
@@ -115,19 +115,41 @@ def test_what_was_left_in_the_cart_newest_first(done, few, items_of, spark):
     }
     others = [tile("v", "lamp", 3, carts=1), bought("v", "lamp", 2), tile("w", "lamp", 1, carts=1)]
     every = done(*(row for rows in carts.values() for row in rows), *others)
-    fitted = cart_model(FOR_YOU).fit(abandoned(every))
+    fitted = cart_model(FOR_YOU, AS_OF).fit(abandoned(every))
     items = items_of(*(name for name in carts if name != "gone"))
     nothing = few_rows(spark, "user_id string, item_id string", [])
     found = lists_of(lists([Voice(fitted, "abandoned_cart")], few(user_id=("u", "v")), nothing, items, 3))
 
     days = {"mug": "2024-05-29", "again": "2024-05-27", "lamp": "2024-05-23"}
     assert found == {"u": [(i, "abandoned_cart", f"in the cart since {day}, not bought") for i, day in days.items()]}, (
-        "v has bought it; the old one was left more than 30 days before the newest"
+        "v has bought it; the old one was left more than 30 days before"
+    )
+
+
+def test_what_was_taken_out_is_no_more_in_the_cart_and_what_was_put_there_after_a_purchase_is(done):
+    def at(hour):
+        return datetime.combine(AS_OF - timedelta(days=3), time(hour), tzinfo=UTC)
+
+    every = done(
+        tile("u", "taken out", 3, carts=1, last_cart_at=at(10), left_cart_at=at(11)),
+        tile("u", "put back", 3, carts=2, last_cart_at=at(12), left_cart_at=at(11)),
+        tile("u", "again", 3, carts=1, purchases=1, last_cart_at=at(20), left_cart_at=at(10)),
+        tile("u", "bought", 3, carts=1, purchases=1, last_cart_at=at(9), left_cart_at=at(10)),
+    )
+
+    assert {row["item_id"] for row in abandoned(every).collect()} == {"put back", "again"}
+
+
+def test_carts_are_old_by_the_day_of_the_list_not_by_each_other(done):
+    """The newest of all carts is 40 days old, and carts count for 30."""
+    assert (
+        cart_model(FOR_YOU, AS_OF).fit(abandoned(done(tile("u", "a", 40, carts=1), tile("u", "b", 45, carts=1))))
+        is None
     )
 
 
 def test_nobody_left_anything_in_a_cart(done):
-    assert cart_model(FOR_YOU).fit(abandoned(done(bought("u", "a", 3)))) is None
+    assert cart_model(FOR_YOU, AS_OF).fit(abandoned(done(bought("u", "a", 3)))) is None
 
 
 # --- Segments and regions

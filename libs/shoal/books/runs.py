@@ -215,6 +215,19 @@ def is_done(lake: Lake, run: Run) -> bool:
     return not done.isEmpty()
 
 
+def require_done(lake: Lake, run: Run, jobs: Sequence[str]) -> list[Row]:
+    """The rows of jobs that ended well in this run.
+
+    Raises:
+        ConfigError: some of ``jobs`` have not.
+    """
+    done = lake.read(RUNS).where(f"{run.slice} AND outcome = 'done'").select("job", "warnings").collect()
+    missing = [name for name in jobs if name not in {row["job"] for row in done}]
+    if missing:
+        raise ConfigError(f"run {run.id} lacks {', '.join(missing)}; run `shoal {missing[0]} --as-of {run.day}` first")
+    return done
+
+
 def record_run(
     lake: Lake,
     run: Run,

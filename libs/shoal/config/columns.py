@@ -16,12 +16,12 @@ def check_columns(config: Config) -> None:
             of what is no count of ``features.user_item_days``, names of rules that are taken, and conditions that
             say something else each time; all are listed.
     """
-    from pyspark.sql.types import LongType, NumericType
+    from pyspark.sql.types import NumericType
 
-    from shoal.tables import USER_FEATURES, USER_ITEM_DAYS
+    from shoal.tables import USER_FEATURES
+    from shoal.tables.vocabulary import WEIGHTED
 
     numbers = [c.name for c in USER_FEATURES.columns if isinstance(c.type, NumericType)]
-    counts = [c.name for c in USER_ITEM_DAYS.columns if isinstance(c.type, LongType)]
     problems = []
     for section, entries in (("segments", config.segments), ("propensity", config.propensity)):
         for name, entry in entries.items():
@@ -32,7 +32,7 @@ def check_columns(config: Config) -> None:
     liked: dict[str, StrengthParams] = {f"recommend.{name}": entry for name, entry in config.recommend.items()}
     for section, strength in {**liked, "similar_items": config.similar_items}.items():
         at = f"{section}.weights"
-        problems += _no_columns(at, strength.weights, counts, "count column of features.user_item_days")
+        problems += _no_columns(at, strength.weights, [*WEIGHTED], "count column of features.user_item_days")
     problems += _rules(config)
     problems += _own_features(config)
     if problems:

@@ -44,7 +44,9 @@ class AsKnown:
 
 
 @contextmanager
-def as_known(lake: Lake, versions: Mapping[str, int], *, known_as_of: date, zone: str) -> Iterator[AsKnown]:
+def as_known(
+    lake: Lake, versions: Mapping[str, int], *, known_as_of: date, zone: str, gap_minutes: int
+) -> Iterator[AsKnown]:
     """What a lake would hold that had seen the deliveries of before a day alone; for as long as it is used.
 
     All events are read, and summed up as tiles anew: what that costs does not depend on how much is asked of it.
@@ -56,6 +58,7 @@ def as_known(lake: Lake, versions: Mapping[str, int], *, known_as_of: date, zone
         versions: of the tables of silver, and of the tiles that there are.
         known_as_of: first shop-local day whose deliveries must not be seen.
         zone: the shop's.
+        gap_minutes: the silence that ends a session, as the lake's tiles have it.
     """
 
     def read(table: Table) -> DataFrame:
@@ -70,25 +73,26 @@ def as_known(lake: Lake, versions: Mapping[str, int], *, known_as_of: date, zone
     told = events_as_known(read(EVENTS), read(EVENT_VERSIONS), known_as_of=known_as_of, time_zone=zone)
     with persisted(told) as events:
         of_items, of_users, of_categories = said(ITEM_CHANGES), said(USER_CHANGES), said(CATEGORY_CHANGES)
+        aliases = None if of_users is None else account_aliases(of_users)
         tree = lake.frame(CATEGORY_CHANGES, []) if of_categories is None else of_categories
         frames: dict[Table, DataFrame | None] = {
             EVENTS: events,
             ITEMS: derived.items(events, of_items, catalogue.categories(tree)),
-            USERS: derived.users(events, of_users),
+            USERS: derived.users(events, of_users, aliases),
             USER_CHANGES: of_users,
             IDENTITIES: derived.identities(events),
-            ACCOUNT_ALIASES: None if of_users is None else account_aliases(of_users),
-            **_tiles(events, zone),
+            ACCOUNT_ALIASES: aliases,
+            **_tiles(events, zone, gap_minutes),
         }
         yield AsKnown({table.name: rows for table, rows in frames.items() if rows is not None})
 
 
-def _tiles(events: DataFrame, zone: str) -> dict[Table, DataFrame]:
+def _tiles(events: DataFrame, zone: str, gap_minutes: int) -> dict[Table, DataFrame]:
     """The tiles of all days; they are not kept, so how many buckets they have is no matter."""
     orders = derived.orders(events)
     return {
-        USER_DAYS: tiles.user_days(events, orders, buckets=1, zone=zone),
+        USER_DAYS: tiles.user_days(events, orders, buckets=1, zone=zone, gap_minutes=gap_minutes),
         USER_ITEM_DAYS: tiles.user_item_days(events, buckets=1),
-        VISITOR_DAYS: tiles.visitor_days(events, orders, buckets=1, zone=zone),
+        VISITOR_DAYS: tiles.visitor_days(events, orders, buckets=1, zone=zone, gap_minutes=gap_minutes),
         VISITOR_ITEM_DAYS: tiles.visitor_item_days(events, buckets=1),
     }

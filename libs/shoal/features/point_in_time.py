@@ -28,9 +28,9 @@ from shoal.frames import persisted
 from shoal.lake import Lake
 from shoal.sources.readers import UNREADABLE, first_line
 from shoal.tables import EVENTS, ITEMS, USER_CHANGES, USER_DAYS, USER_ITEM_DAYS, USERS
+from shoal.tables.feature import Features
 from shoal.tables.user_features import FEATURES
 from shoal.transforms.accounts import counted
-from shoal.transforms.cuts import EACH
 from shoal.transforms.user_features import user_features
 
 IS_KNOWN = "is_known"
@@ -74,9 +74,12 @@ def asked(config: Config, *, spine: str, out: str, only: str | None, known_as_of
     Raises:
         ConfigError: all that can be seen to be wrong.
     """
-    known = [*OFFERED, *(one.name for one in config.features.own)]
+    own = own_features.features_of(config)
+    every = Features([*FEATURES.values(), *own])
+    of_a_run = [*OF_A_RUN, *(one.name for one in own if every.needed_for([one.name]).over("limits"))]
+    known = [*OFFERED, *(one.name for one in own if one.name not in of_a_run)]
     wanted = {*known} if only is None else {name.strip() for name in only.split(",") if name.strip()}
-    problems = [_unknown(name, known) for name in sorted(wanted - {*known})]
+    problems = [_unknown(name, known, of_a_run) for name in sorted(wanted - {*known})]
     if not wanted:
         problems.append("--only: names no feature")
     if not spine.strip():
@@ -115,7 +118,8 @@ def join(lake: Lake, config: Config, request: Request, tell: Tell) -> str:
              "is told by limits of one run, so they count as they were paid")  # fmt: skip
     if any(one.name in request.names for one in config.features.own):
         own_features.check(lake.spark, config)
-    zone = facts.known(lake)["time_zone"]
+    held = facts.known(lake)
+    zone, gap = held["time_zone"], int(held.get("session_gap_minutes", config.features.session_gap_minutes))
     run = Run("features", datetime.now(UTC), versions_read=dict(built.versions), tell=tell)
     rows = opened(lake.spark, request.spine, zone=zone, taken={IS_KNOWN, _IS_BARRED, *request.names})
     if request.is_csv:
@@ -123,7 +127,7 @@ def join(lake: Lake, config: Config, request: Request, tell: Tell) -> str:
     with ExitStack() as stack:
         source: Readable = lake
         if request.known_as_of is not None:
-            known = as_known(lake, run.versions_read, known_as_of=request.known_as_of, zone=zone)
+            known = as_known(lake, run.versions_read, known_as_of=request.known_as_of, zone=zone, gap_minutes=gap)
             source = stack.enter_context(known)
         first, last = _span(source, run)
         kept = stack.enter_context(persisted(rows))
@@ -149,7 +153,7 @@ def _features(
     changes, accounts = None, people.accounts_at_each(asked.cuts)
     if USER_CHANGES.name in people.run.versions_read:
         whose = people.accounts_of(asked).select(F.col("account").alias("user_id"), "as_of")
-        changes = EACH.before(people.read(USER_CHANGES).join(whose, on="user_id", how="inner"), "changed_date")
+        changes = people.read(USER_CHANGES).join(whose, on="user_id", how="inner")
     own = [one for one in own_features.features_of(config) if {*request.names} - {*OFFERED}]
     found = user_features(
         tiles[0],
@@ -206,7 +210,8 @@ def _written(request: Request, spine: Spine, features: DataFrame, barred: DataFr
             f"{found['barred']:,} rows have no features: their users may not be profiled, or are staff or tests"
         )
     if unmet := found["rows"] - found["known"] - found["barred"]:
-        lines.append(f"{unmet:,} rows have no features: their users had done nothing before")
+        why = "their users had done nothing before, or are deleted or merged by then"
+        lines.append(f"{unmet:,} rows have no features: {why}")
     return "\n".join(lines)
 
 
@@ -236,8 +241,8 @@ def _refuse_nested(rows: DataFrame, request: Request) -> None:
                           for name in nested)  # fmt: skip
 
 
-def _unknown(name: str, known: list[str]) -> str:
-    if name in OF_A_RUN:
+def _unknown(name: str, known: list[str], of_a_run: list[str]) -> str:
+    if name in of_a_run:
         return (
             f"--only: {name} is judged by limits that a run learns on its own day, so there is none at other days; "
             "features.users has it of each run"

@@ -116,7 +116,7 @@ def _settled(lake: Lake, config: Config, run: Run) -> dict[str, str]:
     held = facts.settle(lake, {name: (value, _LASTING[name]) for name, value in wanted.items()})
     for name, value in wanted.items():
         if held[name] != value:
-            run.warn(f"features.{name}={value} has no effect: the lake was made with {held[name]}")
+            run.warn(f"features.{name}={value} has no effect: the tiles of this lake are made with {held[name]}")
     return held
 
 

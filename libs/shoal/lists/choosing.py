@@ -38,9 +38,9 @@ def voices(
         case recommend.BUY_AGAIN:
             own = recommend.again_model(params).fit(recommend.habits(shop.acts))
         case recommend.ABANDONED_CART:
-            own = recommend.cart_model(params).fit(recommend.abandoned(shop.acts))
+            own = recommend.cart_model(params, shop.run.day).fit(recommend.abandoned(shop.acts))
         case recommend.TRENDING:
-            own = recommend.trend_model(params).fit(recommend.habits(shop.acts))
+            own = recommend.trend_model(params, shop.run.day).fit(recommend.habits(shop.acts))
     first = [] if own is None else [Voice(own, params.model)]
     if params.model in recommend.OF_ONES_OWN:
         return first, []
@@ -71,15 +71,14 @@ def short(params: RecommendParams, shop: Assortment, some: int, full: int) -> Me
         full: how many have all rows.
     """
     active = shop.actives(params.active_days)
-    match params.model:
-        case recommend.BUY_AGAIN:
-            why = "a list has as many rows as the user has items of its own that are offered"
-        case recommend.ABANDONED_CART:
-            why = "a list has as many rows as were left in the cart and are offered"
-        case _ if recommend.is_arranged(params):
-            why = f"the list's rules leave no more of {recommend.candidates(params)} candidates"
-        case _:
-            why = "no more is offered that the user has not bought"
+    if recommend.is_arranged(params):
+        why = f"the list's rules leave no more of {recommend.candidates(params)} candidates"
+    elif params.model == recommend.BUY_AGAIN:
+        why = "a list has as many rows as the user has items of its own that are offered"
+    elif params.model == recommend.ABANDONED_CART:
+        why = "a list has as many rows as were left in the cart and are offered"
+    else:
+        why = "no more is offered that the user has not bought" if params.exclude_owned else "no more is offered"
     note = f"of {active:,} active users, with fewer than {params.top_n} rows; {active - some:,} have none: {why}"
     return Metric(params.model, "short_lists", float(active - full), note)
 

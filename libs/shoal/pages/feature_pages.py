@@ -174,7 +174,7 @@ It prints 0.866: that far the model ranks June's buyers before the others, by wh
   is compared with the whole shop (`main_brand_affinity`, `price_ratio`) is compared with the shop of before the cut. With
   `--known-as-of DAY` corrections, deletions and late files that were delivered on DAY or later are not seen either. What a shop says
   without a date is as it says it now: an account's kind, and an item's category and brand where only events tell them.
-- **Who is not known** keeps its row, with `is_known` false and no features: users who had done nothing before, who had objected to
+- **Who is not known** keeps its row, with `is_known` false and no features: users who had done nothing before, who were deleted or merged into another account by then, who had objected to
   profiling by then, and staff and test accounts.
 - **Not offered**: `is_suspect`, `suspect_reasons`, `extreme_purchases` and the scores. They are judged by limits and edges that a run keeps.
   Join `features.users` of a run where you want to leave out who is suspect by now; extreme purchases count as they were paid.

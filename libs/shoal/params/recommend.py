@@ -118,6 +118,9 @@ class RecommendParams(StrengthParams):
         if self.model == "buy_again" and self.exclude_owned and self.rules.bought_within_days["default"] is None:
             raise ValueError("exclude_owned must be false where the model is buy_again, which names what is owned; "
                              "or say in rules.bought_within_days for how many days a purchase counts")  # fmt: skip
+        if not self.exclude_owned and any(days is not None for days in self.rules.bought_within_days.values()):
+            raise ValueError("rules.bought_within_days says how long a purchase keeps an item out, and needs "
+                             "exclude_owned: true")  # fmt: skip
         if beyond := [pin.item for pin in self.rules.pinned if pin.rank > self.top_n]:
             raise ValueError(f"pinned beyond the list's {self.top_n} places: {', '.join(beyond)}")
         return self

@@ -31,3 +31,6 @@ OUTCOMES = ("done", "nothing new", "failed")
 MONEY = DecimalType(18, 6)  # a price or a line; two places would lose real sales at 0.001 pounds
 ARROWS = DecimalType(28, 12)  # sums of cosines or sines: exact, so that no order of addition can change them
 MONEY_SUM = DecimalType(28, 6)  # what Spark makes of a sum of MONEY, so that no cast can overflow
+
+# Columns of features.user_item_days that say how much a user wants an item, and may carry a weight.
+WEIGHTED = ("views", "favourites", "carts", "purchases")

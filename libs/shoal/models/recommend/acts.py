@@ -15,8 +15,9 @@ def acts(user_item_days: DataFrame, *, as_of: date) -> DataFrame:
 
     Returns:
         One row per ``user_id`` and ``item_id``: ``times`` (days on which it was bought), ``purchases`` and ``returns``
-        (lines), ``first_bought``, ``last_bought``, ``last_carted`` and ``last_viewed`` (days; null if never), ``spent``
-        and ``priced_pieces`` (of purchase lines with a price; null without one).
+        (lines), ``first_bought``, ``last_bought``, ``last_carted`` and ``last_viewed`` (days; null if never),
+        ``last_cart_at`` and ``left_cart_at`` (times; null too in tiles that do not tell), ``spent`` and
+        ``priced_pieces`` (of purchase lines with a price; null without one).
     """
     bought_on = _day_of("purchases")
     return (
@@ -30,6 +31,8 @@ def acts(user_item_days: DataFrame, *, as_of: date) -> DataFrame:
             F.max(bought_on).alias("last_bought"),
             F.max(_day_of("carts")).alias("last_carted"),
             F.max(_day_of("views")).alias("last_viewed"),
+            F.max("last_cart_at").alias("last_cart_at"),
+            F.max("left_cart_at").alias("left_cart_at"),
             F.sum(F.when(F.col("priced_pieces") > 0, F.col("gross"))).alias("spent"),
             F.sum("priced_pieces").alias("priced_pieces"),
         )
@@ -69,10 +72,10 @@ def owned(acts: DataFrame) -> DataFrame:
 
 
 def abandoned(acts: DataFrame) -> DataFrame:
-    """What users put into the cart and have not bought since.
+    """What users put into the cart and have neither bought nor taken out since, as the features of baskets have it.
 
-    Tiles know days, no hours: what was bought on the day on which it was put there was bought after. Nor do they know
-    what was taken out again.
+    Earlier tiles know days, no hours, and not what was taken out: of those, what was bought on the day on which it was
+    put there was bought after.
 
     Args:
         acts: rows of :func:`acts`.
@@ -80,8 +83,10 @@ def abandoned(acts: DataFrame) -> DataFrame:
     Returns:
         ``user_id``, ``item_id`` and ``last_at`` (the day on which it was put there last, at midnight).
     """
-    left = F.col("last_bought").isNull() | (F.col("last_bought") < F.col("last_carted"))
-    return acts.where(F.col("last_carted").isNotNull() & left).select(
+    by_day = F.expr("coalesce(last_bought < last_carted, true)")
+    by_time = F.expr("coalesce(last_bought <= last_carted, true) AND coalesce(last_cart_at > left_cart_at, true)")
+    is_left = F.when(F.col("last_cart_at").isNotNull(), by_time).otherwise(by_day)
+    return acts.where(F.col("last_carted").isNotNull() & is_left).select(
         "user_id", "item_id", F.col("last_carted").cast("timestamp").alias("last_at")
     )
 

@@ -147,9 +147,12 @@ def _pinned(users: DataFrame, barred: DataFrame, items: DataFrame, params: Recom
     pins = few_rows(users.sparkSession, "item_id string, pin int", given)
     offered = items.select("item_id", "item_group_id").join(F.broadcast(pins), "item_id", how="inner")
     everyone = users.select("user_id").crossJoin(F.broadcast(offered))
-    return everyone.join(barred.select("user_id", "item_id"), ["user_id", "item_id"], how="left_anti").select(
-        "user_id", "item_id", "item_group_id", F.lit(0).alias("rank"), F.lit(0.0).alias("score"),
-        F.lit(-1).alias("voice"), "pin",
+    left = everyone.join(barred.select("user_id", "item_id"), ["user_id", "item_id"], how="left_anti")
+    # Of variants of one article the one with the first place: a list names an article once.
+    first = left.groupBy("user_id", "item_group_id").agg(F.min(F.struct("pin", "item_id")).alias("first"))
+    return first.select(
+        "user_id", "first.item_id", "item_group_id", F.lit(0).alias("rank"), F.lit(0.0).alias("score"),
+        F.lit(-1).alias("voice"), "first.pin",
     )  # fmt: skip
 
 

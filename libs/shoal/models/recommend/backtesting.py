@@ -153,7 +153,7 @@ class _Then:
         """Of what the user knows already."""
         fitted: Explaining | None
         if params.model == ABANDONED_CART:
-            fitted = cart_model(params).fit(abandoned(self.test.acts))
+            fitted = cart_model(params, self.test.as_of).fit(abandoned(self.test.acts))
         else:
             fitted = again_model(params).fit(habits(self.test.acts))
         users = self.test.again.select("user_id").distinct()
@@ -167,7 +167,7 @@ class _Then:
         if params.model == ALS:
             fitted = fit(strengths(self.test.tiles, as_of=self.test.as_of, params=params), params)
         elif params.model == TRENDING:
-            fitted = trend_model(params).fit(habits(self.test.acts))
+            fitted = trend_model(params, self.test.as_of).fit(habits(self.test.acts))
         if fitted is None:
             return {POPULARITY: popular}
         return {POPULARITY: popular, params.model: self._lists([Voice(fitted, params.model), said], params)}

@@ -7,8 +7,8 @@ from pyspark.sql import functions as F
 
 from shoal.errors import ConfigError, bulleted
 from shoal.params import StrengthParams
+from shoal.tables.vocabulary import WEIGHTED
 
-WEIGHTED = ("views", "favourites", "carts", "purchases")  # columns of the tiles that may carry a weight
 _UNIT = 1e-9  # strengths are summed as whole multiples of this, so that no order of addition can change a sum
 
 

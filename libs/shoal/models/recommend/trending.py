@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, ClassVar
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from shoal.models.recommend.latest import newest_act
 from shoal.models.recommend.popularity import FittedPopularity, numbered
 from shoal.params import RecommendParams
 
@@ -18,7 +20,7 @@ class Trending:
     """How many users an item has won lately, beside as many days before: (now + prior) / (before + prior).
 
     Won is who took it for the first time, so what the same people buy every week is no trend. Days are counted back
-    from the newest act of all pairs. ``prior`` draws few users towards no trend: with 10, three after none make 1.3,
+    from ``until``. ``prior`` draws few users towards no trend: with 10, three after none make 1.3,
     thirty after five 2.7. Items that do not rise are not named.
     """
 
@@ -27,10 +29,11 @@ class Trending:
 
     days: int = 14
     prior: float = 10.0  # users, added to both
+    until: date | None = None  # first day that is not seen; None: the day after the newest act of all pairs
 
     def fit(self, pairs: DataFrame) -> FittedPopularity | None:
         """Learn from ``item_id``, ``first_at`` and ``last_at``; None where nothing rises."""
-        newest = F.broadcast(pairs.agg(F.max("last_at").alias("newest")))
+        newest = newest_act(pairs, self.until)
         age = (F.unix_micros("newest") - F.unix_micros("first_at")) / F.lit(86_400e6)
 
         def won(since: int, until: int) -> Column:
@@ -57,6 +60,6 @@ class Trending:
         return FittedPopularity(scores, size["pairs"], size["items"]) if size["items"] else None
 
 
-def trend_model(params: RecommendParams) -> Trending:
+def trend_model(params: RecommendParams, as_of: date) -> Trending:
     """:class:`Trending` with the settings of a list."""
-    return Trending(days=params.trend_days)
+    return Trending(days=params.trend_days, until=as_of)
