@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from shoal.models.recommend.own_items import best_of_own
 from shoal.params import RecommendParams
 
 BUY_AGAIN = "buy_again"
@@ -23,20 +24,7 @@ class FittedBuyAgain:
 
         ``barred`` must not name what users own: that is all that this model knows.
         """
-        own = (
-            self.scores.join(users.select("user_id"), "user_id", how="left_semi")
-            .join(items.select("item_id", "item_group_id"), "item_id", how="inner")
-            .join(barred.select("user_id", "item_id"), ["user_id", "item_id"], how="left_anti")
-        )
-        best = F.min(F.struct((-F.col("score")).alias("below"), "item_id")).alias("best")
-        by_user = Window.partitionBy("user_id").orderBy("best")
-        return (
-            own.groupBy("user_id", "item_group_id")
-            .agg(best)
-            .withColumn("rank", F.row_number().over(by_user))
-            .where(F.col("rank") <= n)
-            .select("user_id", "best.item_id", "item_group_id", "rank", (-F.col("best.below")).alias("score"))
-        )
+        return best_of_own(self.scores, users, barred, items, n)
 
     def explained(self, best: DataFrame) -> DataFrame:
         """Rows of :meth:`best` with their ``reason``."""

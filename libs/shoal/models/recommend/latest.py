@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, ClassVar
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from shoal.frames import few_rows
+from shoal.models.recommend.own_items import best_of_own
 from shoal.params import RecommendParams
 
 ABANDONED_CART = "abandoned_cart"
@@ -27,21 +28,8 @@ class FittedLatest:
         A score is the latest act in days since 1970. ``barred`` must not name what users turned to: that is all that
         this model knows.
         """
-        own = (
-            self.pairs.join(users.select("user_id"), "user_id", how="left_semi")
-            .join(items.select("item_id", "item_group_id"), "item_id", how="inner")
-            .join(barred.select("user_id", "item_id"), ["user_id", "item_id"], how="left_anti")
-        )
-        score = F.coalesce(F.unix_micros("last_at") / F.lit(86_400e6), F.lit(0.0))
-        best = F.min(F.struct((-score).alias("below"), "item_id")).alias("best")
-        by_user = Window.partitionBy("user_id").orderBy("best")
-        return (
-            own.groupBy("user_id", "item_group_id")
-            .agg(best)
-            .withColumn("rank", F.row_number().over(by_user))
-            .where(F.col("rank") <= n)
-            .select("user_id", "best.item_id", "item_group_id", "rank", (-F.col("best.below")).alias("score"))
-        )
+        days = F.coalesce(F.unix_micros("last_at") / F.lit(86_400e6), F.lit(0.0)).alias("score")
+        return best_of_own(self.pairs.select("user_id", "item_id", days), users, barred, items, n)
 
     def explained(self, best: DataFrame) -> DataFrame:
         """Rows of :meth:`best` with their ``reason``."""
