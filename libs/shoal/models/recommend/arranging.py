@@ -1,7 +1,7 @@
 """Candidates -> lists that keep a shop's rules: caps, pins, usual prices, and settings of diversity."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial, reduce
 
 from pyspark.sql import DataFrame
@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from shoal.frames import few_rows
 from shoal.kernels.arranging import arrange
 from shoal.models.recommend.grid import beside_all
-from shoal.models.recommend.lists import Named, Voice
+from shoal.models.recommend.lists import Named
 from shoal.models.recommend.rules import usual_prices
 from shoal.params import RecommendParams
 
@@ -22,10 +22,6 @@ _CAPS = {"category": "max_per_category", "brand": "max_per_brand"}
 @dataclass(frozen=True)
 class _Pins:
     """A person's word, which has no model."""
-
-    def best(self, users: DataFrame, barred: DataFrame, items: DataFrame, n: int) -> DataFrame:
-        """Nobody is asked."""
-        raise NotImplementedError
 
     def explained(self, best: DataFrame) -> DataFrame:
         """Rows with their ``reason``."""
@@ -116,12 +112,12 @@ def arranged(
         .withColumnRenamed("key", "user_id")
         .checkpoint()
     )
-    voices = [*(one.voice for one in named), *([Voice(_Pins(), PINNED)] if rules.pinned else [])]
-    numbers_of = [*range(len(named)), *([-1] if rules.pinned else [])]
-    return [
-        Named(voice, kept.where(F.col("voice") == place).drop("voice"))
-        for voice, place in zip(voices, numbers_of, strict=True)
-    ]
+
+    def of(voice: int) -> DataFrame:
+        return kept.where(F.col("voice") == voice).drop("voice")
+
+    found = [replace(one, rows=of(place)) for place, one in enumerate(named)]
+    return [*found, Named(of(-1), _Pins(), PINNED)] if rules.pinned else found
 
 
 _ROW = ("user_id", "item_id", "item_group_id", "rank", "score")

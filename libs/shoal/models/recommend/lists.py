@@ -18,11 +18,15 @@ _SCHEMA = (
 )
 
 
-class Explaining(Fitted, Protocol):
-    """A fitted model whose lists are shown."""
+class Reasons(Protocol):
+    """Says why items are named."""
 
     def explained(self, best: DataFrame) -> DataFrame:
         """Rows of ``best`` with their ``reason``, in words."""
+
+
+class Explaining(Fitted, Reasons, Protocol):
+    """A fitted model whose lists are shown."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,12 @@ class Voice:
 
 @dataclass(frozen=True)
 class Named:
-    """What a voice named: ``user_id``, ``item_id``, ``item_group_id``, ``rank`` and ``score``."""
+    """What was named, by whom and why."""
 
-    voice: Voice
-    rows: DataFrame
+    rows: DataFrame  # user_id, item_id, item_group_id, rank and score
+    reasons: Reasons
+    source: str
+    model_id: str | None = None
 
 
 def named_by(voices: Sequence[Voice], users: DataFrame, barred: DataFrame, items: DataFrame, n: int) -> list[Named]:
@@ -64,7 +70,7 @@ def named_by(voices: Sequence[Voice], users: DataFrame, barred: DataFrame, items
             best = more(voice.fitted, short, own, barred, items, n)
         best = best.checkpoint() if place < len(voices) - 1 else best  # others go on from it
         own = best if own is None else own.unionByName(best)
-        found.append(Named(voice, best))
+        found.append(Named(best, voice.fitted, voice.source, voice.model_id))
     return found
 
 
@@ -80,10 +86,10 @@ def told(named: Sequence[Named], like: DataFrame) -> DataFrame:
         Scores are comparable within one user and source.
     """
     rows = [
-        one.voice.fitted.explained(one.rows).select(
+        one.reasons.explained(one.rows).select(
             "user_id", F.col("rank").cast("int").alias("rank"), "item_id", "item_group_id", "score",
-            F.lit(one.voice.source).alias("source"), "reason",
-            F.lit(one.voice.model_id).cast("string").alias("model_id"),
+            F.lit(one.source).alias("source"), "reason",
+            F.lit(one.model_id).cast("string").alias("model_id"),
         )
         for one in named
     ]  # fmt: skip
