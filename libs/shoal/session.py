@@ -53,6 +53,10 @@ _EMBEDDED = {
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
+    # A run has thousands of generated classes, and what is read again and again, as the logs of tables, is among them:
+    # of 100, which are Spark's default, none is left when it comes back, and it is compiled anew.
+    "spark.sql.codegen.cache.maxEntries": "3000",
+    "spark.sql.ui.explainMode": "simple",
     "spark.sql.debug.maxToStringFields": "8",  # Spark writes each query's plan out, although nobody reads it here
     "spark.log.level": "ERROR",
     "spark.sql.catalogImplementation": "in-memory",

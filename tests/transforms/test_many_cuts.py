@@ -90,8 +90,8 @@ def events_of(random_events):
             row["device"] = rng.choice([None, "phone", "laptop"])
             if row["event_type"] == "click" and row["item_id"]:
                 row |= {"event_type": "review", "rating": rng.choice([1.0, 3.0, 4.5, 5.0])}
-            if rng.random() < 0.02:
-                row["user_id"] = "sue"
+            if rng.random() < 0.02:  # an order is one user's
+                row |= {"user_id": "sue", "order_id": row.get("order_id") and f"sue's {row['order_id']}"}
             if str(row["visitor_id"]).startswith("phone") and rng.random() < 0.8:
                 row["user_id"] = None
                 # An order of a guest and a user would be the user's from its first line with one on, whatever the cut.
@@ -245,7 +245,7 @@ def test_each_row_is_what_another_engine_finds_in_the_events(events_of, shop_of,
     found = {user: row for (user, at), row in shop.at_each(pairs, only=SHOWN).items() if at == day(cut)}
     con = duckdb.connect()
     con.register("events", frame(EVENTS, *rows).toArrow())
-    con.register("items", catalogue_at(shop.items, day(cut)).select("item_id", "category", "brand").toArrow())
+    con.register("items", catalogue_at(shop.items, day(cut)).select("item_id", "category", "brand", "price").toArrow())
     con.execute("CREATE TABLE said (user_id TEXT, moment TIMESTAMP, day DATE, name TEXT, given BOOLEAN)")
     con.executemany("INSERT INTO said VALUES (?, ?, ?, ?, ?)", [
         (row["user_id"], row["changed_at"], row["changed_date"], name, given)

@@ -241,9 +241,9 @@ def sources(name: str) -> list[str]:
             found |= {f"{_TILE}.{column}" for column in _IN_BASKET}
             found |= {"silver.items.price"} if "price" in each.identifiers else set()
         if each.over == "facets":
-            found |= {f"{_TILE}.{column}" for name in each.identifiers for column in _OF_FACETS.get(name, ())}
-            kinds = {text.removeprefix("any ") for text in each.texts}
-            found |= {f"silver.items.{kind}" for kind in kinds & {"category", "brand"}}
+            found |= {f"{_TILE}.{column}" for name in each.identifiers
+                      for column in _OF_FACETS.get(name.removeprefix("all_"), ())}  # fmt: skip
+            found |= {f"silver.items.{kind}" for kind in each.texts & {"category", "brand"}}
     return sorted(found)
 
 

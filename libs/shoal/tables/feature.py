@@ -29,7 +29,7 @@ RELATIONS: dict[Relation, str] = {
     "of days that were put together before these times were kept",
     "facets": "one row per item, category and brand that the user met (facet says which, name its own), with what the "
     "user did with it: lines bought, looks, last_bought, last_met, paid for priced_pieces, ratings, rating_sum, and "
-    "the sums of all users in shop; the facets any item, any category and any brand hold all of each as one",
+    "the sums of all users in shop, and there as all_lines and so on those of the whole facet",
     "contexts": "one row per channel, region and device of the user's events (facet, name), with its events and the "
     "time of the last (last_at)",
     "consents": "what the user was last known to allow, from silver.user_changes; of merged accounts, what none of "

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from pyspark.sql.types import BooleanType, DataType, StringType, StructField, StructType
+from pyspark.sql.types import DataType, DateType, StringType, StructField, StructType, TimestampType
 
 from shoal.errors import SchemaError
 
@@ -144,14 +144,17 @@ class Table:
 
     @property
     def statistics_columns(self) -> list[str]:
-        """Columns whose least and greatest values Delta may keep in its log: none that is personal."""
+        """Columns whose least and greatest values Delta keeps in its log: those that files can be skipped by.
+
+        These are the key, the order inside files, the batch, and days and times. None that is personal: an erasure
+        would not reach the log. Of all 250 columns of a wide table statistics would cost more than they save.
+        """
         return [
             c.name
             for c in self.columns
             if not c.personal
             and c.name not in self.partition_by
-            and not isinstance(c.type, BooleanType)
-            and c.type.typeName() not in {"map", "array", "struct"}
+            and (c.name in {*self.key, *self.sort_by, "batch_id"} or isinstance(c.type, DateType | TimestampType))
         ]
 
     def select(self, rows: "DataFrame") -> "DataFrame":

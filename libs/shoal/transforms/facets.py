@@ -6,7 +6,7 @@ over any window, is put together where the user's tiles lie, and so are categori
 
 from collections.abc import Set as AbstractSet
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from shoal.transforms.catalogue import described
@@ -15,7 +15,6 @@ from shoal.transforms.cuts import Cut
 ITEM = "item"
 OF_CATALOGUE = ("category", "brand")
 OF_EVENTS = ("channel", "region", "device")
-ANY = "any "  # before a facet: all of its names as one
 _SUMS = ("lines", "looks", "paid", "priced_pieces", "ratings", "rating_sum")
 OF_SHOP = tuple(name for name in _SUMS if name != "looks")
 IS_OF_SHOP = "lines > 0 OR ratings > 0"
@@ -35,7 +34,7 @@ def facets(
     Args:
         item_days: rows of ``features.user_item_days`` before the cut, with ``as_of`` where each has its own.
         items: the catalogue, as :func:`~shoal.transforms.catalogue.described` takes it; None: of no item it is known.
-        kinds: the facets that are wanted, of :data:`ITEM` and :data:`OF_CATALOGUE`, and of each ``any`` as well.
+        kinds: the facets that are wanted, of :data:`ITEM` and :data:`OF_CATALOGUE`.
         beside_the_shop: whether ``shop`` is wanted, which takes a pass over the tiles of its own.
         sums: of ``shop_items``, what all users did with each item before each cut; None: ``item_days`` are those of
             all users.
@@ -44,13 +43,13 @@ def facets(
         ``user_id`` (with ``as_of`` where each row has its own), ``facet``, ``name``, and of what the user did with it
         ``lines`` (purchase lines), ``looks`` (views, clicks and carts), ``last_bought`` and ``last_met`` (day of the
         last purchase, and of that or a look; null without), ``paid`` for ``priced_pieces``, ``ratings`` and
-        ``rating_sum``; ``shop`` is a struct of the sums of all users. Rows of the facet ``any item`` hold all items as
-        one, under an empty name, and so on.
+        ``rating_sum``; ``shop`` is a struct of the sums of all users, and of those of all names of the facet, which
+        begin with ``all_``.
     """
     named = [] if items is None else sorted(kinds & {*OF_CATALOGUE})
     by_user = ["user_id", *cut.own]
     counted = item_days.select(*by_user, "item_id", "event_date", *measures())
-    wanted = {*kinds & {ITEM}, *named, *(kind for kind in kinds if kind.removeprefix(ANY) in {ITEM, *named})}
+    wanted = {*kinds & {ITEM}, *named}
 
     def told(rows: DataFrame) -> DataFrame:
         return rows if items is None or not named else described(rows, items, named, cut)
@@ -72,7 +71,10 @@ def facets(
         return found.withColumn("shop", F.lit(None))
     everyones = of_items.where(IS_OF_SHOP) if sums is None else told(sums)
     sold = everyones.select(*cut.own, each, *OF_SHOP).where("_facet.name IS NOT NULL")
-    shop = sold.groupBy(*cut.own, *by_name).agg(F.struct(*(F.sum(name).alias(name) for name in OF_SHOP)).alias("shop"))
+    sums_of_shop = sold.groupBy(*cut.own, *by_name).agg(*(F.sum(name).alias(name) for name in OF_SHOP))
+    facet = Window.partitionBy(*cut.own, "facet")  # as many rows as there are names, not as there are acts
+    whole = [F.sum(name).over(facet).alias(f"all_{name}") for name in OF_SHOP]
+    shop = sums_of_shop.select(*cut.own, "facet", "name", F.struct(*OF_SHOP, *whole).alias("shop"))
     return found.join(shop, on=[*cut.own, "facet", "name"], how="left")
 
 
@@ -86,11 +88,9 @@ def measures() -> list[Column]:
     ]
 
 
-def _named(kind: str) -> Column:
-    facet = kind.removeprefix(ANY)
-    column = F.col("item_id" if facet == ITEM else facet)
-    name = column if facet == kind else F.when(column.isNotNull(), F.lit(""))
-    return F.struct(F.lit(kind).alias("facet"), name.alias("name"))
+def _named(facet: str) -> Column:
+    name = F.col("item_id" if facet == ITEM else facet)
+    return F.struct(F.lit(facet).alias("facet"), name.alias("name"))
 
 
 def contexts(days: DataFrame, *, cut: Cut) -> DataFrame:

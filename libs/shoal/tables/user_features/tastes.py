@@ -32,7 +32,7 @@ def _main(facet: str) -> list[Feature]:
     return [
         Feature(lines, None, "facets", f"sum(lines) {bought}"),
         Feature(main, None, "facets", f"min(struct(-lines AS fewer, name, lines, shop.lines AS shop_lines)) {bought}"),
-        Feature(all_of_it, None, "facets", f"max(shop.lines) FILTER (WHERE facet = 'any {facet}')"),
+        Feature(all_of_it, None, "facets", f"max(shop.all_lines) FILTER (WHERE facet = '{facet}')"),
         Feature(share, None, "user", f"{main}.shop_lines / {all_of_it}"),
         Feature(f"_{facet}_logs", None, "facets", f"{logs} {bought}"),
         Feature(f"main_{facet}", StringType(), "user", f"{main}.name",
@@ -81,7 +81,7 @@ TASTES = [
     Feature("_priced", None, "facets", f"sum(priced_pieces) {_PRICED}"),
     Feature("_usual", None, "facets", f"sum({_USUAL}) {_PRICED}"),
     Feature("_shop_price", None, "facets",
-            "max(CAST(shop.paid AS DOUBLE) / shop.priced_pieces) FILTER (WHERE facet = 'any item')"),
+            "max(CAST(shop.all_paid AS DOUBLE) / shop.all_priced_pieces) FILTER (WHERE facet = 'item')"),
     Feature("price_ratio", DoubleType(), "user",
             "CASE WHEN _usual > 0 THEN CAST(_paid AS DOUBLE) / CAST(_usual AS DOUBLE) END",
             "paid for goods over what all users paid for the same items in the mean: below 1 is a bargain hunter",
