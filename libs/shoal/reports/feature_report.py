@@ -102,7 +102,7 @@ def _quiet(found: Found) -> str:
     number = sum(map(len, by_reason.values()))
     always = sorted(by_reason.items(), key=lambda item: (-len(item[1]), item[0]))
     rows = [[reason, len(names), ", ".join(names)] for reason, names in always]
-    return as_table(["why", "number", "features"], rows, title=f"{_features(number)} that say nothing")
+    return as_table(["why", "number", "features"], rows, title=f"{_features(number, 'says', 'say')} nothing")
 
 
 def _groups(found: Found, by: str, threshold: float, top: int) -> str:
@@ -114,7 +114,8 @@ def _groups(found: Found, by: str, threshold: float, top: int) -> str:
         rows.append([found.columns[group.first].name,
                      ", ".join(f"{each['feature']} {each[by]:.3f}" for each in pairs)])  # fmt: skip
     number = sum(len(group.others) for group in found.groups)
-    title = f"{_features(number)} that repeat another, in {len(found.groups)} groups (|{by}| >= {threshold:g})"
+    groups = f"{len(found.groups)} group{'' if len(found.groups) == 1 else 's'}"
+    title = f"{_features(number, 'repeats', 'repeat')} another, in {groups} (|{by}| >= {threshold:g})"
     return as_table(["keep", "repeated by"], rows, title=_shortened(title, len(found.groups), top))
 
 
@@ -141,7 +142,7 @@ def _ranking(found: Found, name: str, top: int) -> str:
         ]
         for rank, place in enumerate(told[:top], start=1)
     ]
-    title = _shortened(f"{_features(len(told))} that tell of {name} more than chance does", len(told), top)
+    title = _shortened(f"{_features(len(told), 'tells', 'tell')} of {name} more than chance does", len(told), top)
     return as_table(["rank", "feature", "bits", "of its entropy", "nulls", "repeats"], rows, title=title)
 
 
@@ -175,12 +176,13 @@ def _in_words(found: Found, loadings: Sequence[float]) -> str:
 def _left(found: Found, top: int) -> str:
     """What is left to take."""
     names = [found.columns[place].name for place in found.kept]
+    if not names:
+        return ""
     more = f" and {len(names) - top} more" if len(names) > top else ""
-    how = ", the one that tells most first" if found.labels else ""
-    return (
-        f"{_features(len(names))} of {len(found.columns)} left that say something, and none of them what another says"
-        f"{how}:\n{', '.join(names[:top])}{more}"
-    )
+    one = len(names) == 1
+    what = f"{'says' if one else 'say'} something{' of a label' if found.labels else ''}"
+    number = f"{len(names)} feature{'' if one else 's'} of {len(found.columns)} {'is' if one else 'are'} left"
+    return f"{number} that {what} and {'repeats' if one else 'repeat'} no other:\n{', '.join(names[:top])}{more}"
 
 
 def _feature(found: Found, place: int) -> dict[str, Any]:
@@ -205,8 +207,8 @@ def _feature(found: Found, place: int) -> dict[str, Any]:
     }
 
 
-def _features(number: int) -> str:
-    return f"{number} feature{'' if number == 1 else 's'}"
+def _features(number: int, one: str, many: str) -> str:
+    return f"1 feature that {one}" if number == 1 else f"{number} features that {many}"
 
 
 def _shortened(title: str, number: int, top: int) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from pyspark.sql import DataFrame
 
-from shoal.kernels.tallies import Numbers
+from shoal.kernels.tallies import Book, Numbers, Sums
 from shoal.models.selection import repeats
 from shoal.models.selection.codebooks import CLASSES, Values, book_of
 from shoal.models.selection.components import Components, components
@@ -91,22 +91,42 @@ def examine(
         threshold: from which size of correlation on.
     """
     counted = count_values(rows, len(columns) + len(labels))
+    sums = sum_pairs(rows, books_of(counted, columns), len(labels))
+    return found_of(counted, sums, columns, labels, by=by, threshold=threshold)
+
+
+def books_of(counted: Sequence[Values], columns: Sequence[Column]) -> list[Book]:
+    """What each value stands for, of the features and then of the labels."""
     of_features, of_labels = counted[: len(columns)], counted[len(columns) :]
-    books = [book_of(values, is_text=column.is_text, logs=column.logs)
-             for values, column in zip(of_features, columns, strict=True)]  # fmt: skip
-    books += [book_of(each, is_text=len(each.values) <= CLASSES, logs=False) for each in of_labels]
-    sums = sum_pairs(rows, books, len(labels))
-    found = {name: told(joint) for name, joint in zip(labels, sums.joint, strict=True)}
-    of_pairs = {kind: repeats.correlations(sums, scale) for kind, scale in _SCALES.items()}
+    books = [
+        book_of(values, is_text=column.is_text, logs=column.logs)
+        for values, column in zip(of_features, columns, strict=True)
+    ]
+    return books + [book_of(each, is_text=len(each.values) <= CLASSES, logs=False) for each in of_labels]
+
+
+def found_of(
+    counted: Sequence[Values],
+    sums: Sums,
+    columns: Sequence[Column],
+    labels: Sequence[str],
+    *,
+    by: str,
+    threshold: float,
+) -> Found:
+    """What follows from counts and sums; see :func:`examine`."""
+    of_features = counted[: len(columns)]
     ordered = [
         place
         for place, (column, values) in enumerate(zip(columns, of_features, strict=True))
         if not column.is_text and not values.quiet and len(values.values) > 1
     ]
-    whole = Found(columns, of_features, found, of_pairs, (), ordered, components(sums, ordered))
+    of_pairs = {kind: repeats.correlations(sums, scale) for kind, scale in _SCALES.items()}
+    of_labels = {name: told(joint) for name, joint in zip(labels, sums.joint, strict=True)}
+    found = Found(columns, of_features, of_labels, of_pairs, (), ordered, components(sums, ordered))
     order = repeats.in_order(
-        ordered, whole.shares, [values.nulls for values in of_features], [column.depth for column in columns]
+        ordered, found.shares, [values.nulls for values in of_features], [column.depth for column in columns]
     )
     likeness = repeats.alike(of_pairs[by], sums.together)
     groups = [Group(first, tuple(others)) for first, *others in repeats.groups(likeness, order, threshold)]
-    return replace(whole, groups=groups)
+    return replace(found, groups=groups)
