@@ -21,7 +21,7 @@ from sklearn.metrics import adjusted_rand_score
 from submitting import LOCAL_CLUSTER, ROOT, submit
 
 from shoal.config import load_config
-from shoal.features import selecting
+from shoal.features import selecting, selection_request
 from shoal.features.point_in_time import asked, join
 from shoal.reports.querying import query_lake
 from shoal.reports.summary import summary
@@ -104,7 +104,7 @@ def test_probabilities_are_calibrated_against_the_generators_own(found, syntheti
 def looked_at(found, *labels):
     """What the report of features finds; none of its users is left out by a draw."""
     config = load_config(sets=SMALL, lake=found.lake.location)
-    request = selecting.asked(
+    request = selection_request.asked(
         config, run_id=None, labels=labels, by="spearman", threshold=0.95, sample=100_000, seed=42
     )
     return selecting.look(found.lake, config, request, print).found

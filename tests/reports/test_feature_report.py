@@ -6,11 +6,13 @@ from datetime import date
 import numpy as np
 import pytest
 
-from shoal.features.selecting import Looked, Request
+from shoal.features.selecting import Looked
+from shoal.features.selection_request import Request
 from shoal.kernels.tallies import Sums, value_counts
 from shoal.models.selection.codebooks import Values
 from shoal.models.selection.examining import Column, books_of, found_of
-from shoal.reports.feature_report import as_json, as_json_text, as_text
+from shoal.reports.feature_figures import as_json, as_json_text
+from shoal.reports.feature_report import as_text
 
 USERS = 1000
 NAMES = ["visits", "visits_90d", "noise", "empty", "own.half"]

@@ -77,13 +77,14 @@ def report(
     progress = Progress(given["log_format"])
     with told(progress, "features report", given["verbose"]):
         from shoal.config import load_config
-        from shoal.features.selecting import asked
+        from shoal.features.selection_request import asked
 
         config = load_config(given["config_files"], given["sets"], lake=given["lake"])
         request = asked(config, run_id=run_id, labels=labels, by=by, threshold=threshold, sample=sample, seed=seed)
     with opened_lake_of(given, "features report") as (lake, settings):
         from shoal.features.selecting import look
-        from shoal.reports.feature_report import as_json_text, as_text
+        from shoal.reports.feature_figures import as_json_text
+        from shoal.reports.feature_report import as_text
 
         with progress.working("features report", "look at features"):
             looked = look(lake, settings, request, lambda sentence: progress.warned("features report", sentence))

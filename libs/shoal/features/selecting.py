@@ -1,7 +1,5 @@
 """Which features of a run carry the information, and which repeat others: `shoal features report`."""
 
-import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,43 +11,27 @@ from pyspark.sql import functions as F
 from shoal.books import releases, runs
 from shoal.books.runs import Run
 from shoal.config import Config
-from shoal.errors import ConfigError, bulleted, did_you_mean
+from shoal.errors import ConfigError, did_you_mean
 from shoal.features import ordinary
 from shoal.features import own as own_features
 from shoal.features.earlier import past_of
 from shoal.features.label_files import labels_of_file
+from shoal.features.selection_request import NONE, WITHIN, Request
 from shoal.frames import persisted
 from shoal.lake import Lake
 from shoal.models.propensity.fitting import transform_of
 from shoal.models.propensity.model import IDENTITY
 from shoal.models.selection import Found, examine
-from shoal.models.selection.examining import SPEARMAN, Column
+from shoal.models.selection.examining import Column
 from shoal.tables import RUNS, USER_DAYS, USER_FEATURES
 from shoal.tables.feature import Features
 from shoal.tables.user_features import FEATURES
 from shoal.transforms.distributions import is_text, named, value_of
 
-NONE = "none"  # in place of a label
-_WITHIN = "bought_within"
-_LABEL = re.compile(rf"^{_WITHIN}:(\d+)$")
-_MOST_DAYS = 730  # as of the horizon of a propensity
 _OF_HASH = 2**31
 _ACTIVE_DAYS = 365  # where no propensity says who is a prospect
 
 Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked for."""
-
-    run_id: str | None  # None: the current run
-    horizons: tuple[int, ...]  # days within which who bought something has the label
-    file: str | None  # of labels, in their place
-    by: str = SPEARMAN  # whose correlation tells what repeats what
-    threshold: float = 0.95
-    sample: int = 100_000  # users, about as many at most
-    seed: int = 42
 
 
 @dataclass(frozen=True)
@@ -64,50 +46,6 @@ class Looked:
     request: Request
 
 
-def asked(
-    config: Config, *, run_id: str | None, labels: Sequence[str], by: str, threshold: float, sample: int, seed: int
-) -> Request:
-    """A request as the command line says it; needs no Spark.
-
-    Args:
-        config: the settings, whose propensities are what is foretold by default.
-        run_id: the run; None: the current one.
-        labels: ``bought_within:DAYS``, each once, or one file, or ``none``; nothing: what the propensities foretell.
-        by: pearson or spearman.
-        threshold: from which size of correlation on features repeat each other.
-        sample: users that are looked at, about as many at most.
-        seed: of the draw.
-
-    Raises:
-        ConfigError: a label cannot be used; all of them.
-    """
-    wanted = [*dict.fromkeys(labels)]
-    if not wanted:
-        horizons = tuple(sorted({target.horizon_days for target in config.propensity.values()}))
-        return Request(run_id, horizons, None, by, threshold, sample, seed)
-    found = [(label, _LABEL.match(label)) for label in wanted]
-    days = tuple(sorted({int(match[1]) for _, match in found if match}))
-    files = [label for label, match in found if not match and label != NONE]
-    problems = [*_problems(wanted, days, files)]
-    if problems:
-        raise ConfigError(bulleted("cannot use these labels:", problems))
-    return Request(run_id, days, files[0] if files else None, by, threshold, sample, seed)
-
-
-def _problems(wanted: Sequence[str], days: Sequence[int], files: Sequence[str]) -> Iterator[str]:
-    for day in days:
-        if not 1 <= day <= _MOST_DAYS:
-            yield f"--label {_WITHIN}:{day}: must be between 1 and {_MOST_DAYS} days"
-    for file in files:
-        if file.startswith(_WITHIN):
-            yield f"--label {file}: write it like {_WITHIN}:30"
-        elif "://" not in file and not any(sign in file for sign in "*?[{") and not os.path.exists(file):
-            yield f"--label {file}: is neither a file that exists, nor like {_WITHIN}:30, nor {NONE}"
-    kinds = [bool(days), *[True for _ in files], NONE in wanted]
-    if sum(kinds) > 1:
-        yield f"--label: name {_WITHIN}:DAYS, which may be repeated, or one file, or {NONE}; not several of these"
-
-
 def look(lake: Lake, config: Config, request: Request, tell: Tell) -> Looked:
     """Look at the features of a run, beside what its users did afterwards or what a file says of them.
 
@@ -117,7 +55,7 @@ def look(lake: Lake, config: Config, request: Request, tell: Tell) -> Looked:
     Args:
         lake: where the run is.
         config: the settings, with features of the shop's own.
-        request: of :func:`asked`.
+        request: of ``selection_request.asked``.
         tell: takes a warning.
 
     Raises:
@@ -161,9 +99,9 @@ def _examples(
     active = max((target.active_days for target in config.propensity.values()), default=_ACTIVE_DAYS)
     rows, columns = past.features(cut, own=own_features.features_of(config)), dict[str, str]()
     for days in request.horizons:
-        columns[f"{_WITHIN}:{days}"] = f"_{_WITHIN}_{days}d"
+        columns[f"{WITHIN}:{days}"] = f"_{WITHIN}_{days}d"
         labelled = past.with_label(rows, cut=cut, horizon_days=days, active_days=active)
-        rows = labelled.withColumnRenamed("label", f"_{_WITHIN}_{days}d")
+        rows = labelled.withColumnRenamed("label", f"_{WITHIN}_{days}d")
     yield rows, cut, columns, humans.count()
 
 
@@ -172,7 +110,7 @@ def _check_history(lake: Lake, run: Run, cut: date, horizon: int) -> None:
     if first is None or first[0] is None or cut <= first[0]:
         since = "there is no event" if first is None or first[0] is None else f"the first event is of {first[0]}"
         raise ConfigError(
-            f"--label {_WITHIN}:{horizon}: nothing is known of anybody before {cut}, so long before the run's day "
+            f"--label {WITHIN}:{horizon}: nothing is known of anybody before {cut}, so long before the run's day "
             f"{run.day}: {since}; name a shorter horizon, a file of labels, or {NONE}"
         )
 

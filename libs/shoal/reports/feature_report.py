@@ -1,18 +1,14 @@
-"""Which features carry the information, and which repeat others: in words for people, as JSON for machines."""
+"""Which features carry the information, and which repeat others: in words, for people."""
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from shoal.features.selecting import Looked
 from shoal.models.selection.components import SHARES
-from shoal.models.selection.examining import Found, Group
+from shoal.models.selection.examining import Found
 from shoal.reports.text_tables import as_table
 
-_DIGITS = 6  # of figures in JSON
-_QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.99)
 _COMPONENTS = 5  # that are told in words
 _WEIGHTS = 6  # features that a component is told by
 
@@ -33,48 +29,6 @@ def as_text(looked: Looked, top: int) -> str:
         _left(found, top),
     ]
     return "\n\n".join(part for part in parts if part)
-
-
-def as_json(looked: Looked) -> dict[str, Any]:
-    """For machines: every feature, every group, every component that is needed for 99 % of the variance."""
-    found, request = looked.found, looked.request
-    names = [column.name for column in found.columns]
-    parts = found.components
-    return {
-        "run_id": looked.run_id,
-        "as_of": str(looked.as_of),
-        "users": found.users,
-        "share_of_users": _rounded(looked.share),
-        "seed": request.seed,
-        "labels": {
-            name: {"users": label.users, "entropy_bits": _rounded(label.entropy)}
-            for name, label in found.labels.items()
-        },
-        "keep": [names[place] for place in found.kept],
-        "features": {name: _feature(found, place) for place, name in enumerate(names)},
-        "groups": {
-            "by": request.by,
-            "threshold": request.threshold,
-            "groups": [
-                {"keep": names[group.first], "repeated_by": [_pair(found, group, place) for place in group.others]}
-                for group in found.groups
-            ],
-        },
-        "components": {
-            "features": len(found.in_components),
-            "needed": {f"{share:g}": parts.needed(share) for share in SHARES},
-            "explained": [_rounded(value) for value in parts.explained[: parts.needed(SHARES[-1])]],
-            "loadings": [
-                {names[place]: _rounded(weight) for place, weight in zip(found.in_components, each, strict=True)}
-                for each in parts.loadings[:_COMPONENTS]
-            ],
-        },
-    }
-
-
-def as_json_text(looked: Looked) -> str:
-    """:func:`as_json` as text."""
-    return json.dumps(as_json(looked), indent=2, ensure_ascii=False)
 
 
 def _what_was_looked_at(looked: Looked) -> str:
@@ -110,18 +64,13 @@ def _groups(found: Found, by: str, threshold: float, top: int) -> str:
         return f"No feature repeats another (|{by}| >= {threshold:g})"
     rows = []
     for group in sorted(found.groups, key=lambda group: (-len(group.others), group.first))[:top]:
-        pairs = [_pair(found, group, place) for place in group.others]
-        rows.append([found.columns[group.first].name,
-                     ", ".join(f"{each['feature']} {each[by]:.3f}" for each in pairs)])  # fmt: skip
+        alike = found.correlations[by][group.first]
+        others = ", ".join(f"{found.columns[place].name} {alike[place]:.3f}" for place in group.others)
+        rows.append([found.columns[group.first].name, others])
     number = sum(len(group.others) for group in found.groups)
     groups = f"{len(found.groups)} group{'' if len(found.groups) == 1 else 's'}"
     title = f"{_features(number, 'repeats', 'repeat')} another, in {groups} (|{by}| >= {threshold:g})"
     return as_table(["keep", "repeated by"], rows, title=_shortened(title, len(found.groups), top))
-
-
-def _pair(found: Found, group: Group, place: int) -> dict[str, Any]:
-    correlations = {kind: _rounded(matrix[group.first, place]) for kind, matrix in found.correlations.items()}
-    return {"feature": found.columns[place].name, **correlations}
 
 
 def _ranking(found: Found, name: str, top: int) -> str:
@@ -185,37 +134,9 @@ def _left(found: Found, top: int) -> str:
     return f"{number} that {what} and {'repeats' if one else 'repeat'} no other:\n{', '.join(names[:top])}{more}"
 
 
-def _feature(found: Found, place: int) -> dict[str, Any]:
-    values, column = found.values[place], found.columns[place]
-    quantiles = None if column.is_text else values.quantiles(_QUANTILES)
-    return {
-        "nulls": values.nulls,
-        "different_values": len(values.values),
-        "mean": None if column.is_text else _rounded(values.mean),
-        "variance": None if column.is_text else _rounded(values.variance),
-        "quantiles": None if quantiles is None else dict(zip(map(str, _QUANTILES), quantiles, strict=True)),
-        "says_nothing": values.quiet or None,
-        "repeats": found.columns[found.repeated[place]].name if place in found.repeated else None,
-        "labels": {
-            name: {
-                "bits": _rounded(label.features[place].bits),
-                "share_of_entropy": _rounded(label.features[place].share),
-                "above_chance": label.features[place].above_chance,
-            }
-            for name, label in found.labels.items()
-        },
-    }
-
-
 def _features(number: int, one: str, many: str) -> str:
     return f"1 feature that {one}" if number == 1 else f"{number} features that {many}"
 
 
 def _shortened(title: str, number: int, top: int) -> str:
     return title if number <= top else f"{title}; the first {top}"
-
-
-def _rounded(value: float | None) -> float | None:
-    if value is None or not np.isfinite(value):
-        return None
-    return float(f"{value:.{_DIGITS}g}")

@@ -4,7 +4,7 @@ import pytest
 
 from shoal.config import load_config
 from shoal.errors import ConfigError
-from shoal.features.selecting import asked
+from shoal.features.selection_request import asked
 
 
 def request(*labels, sets=()):
