@@ -185,6 +185,7 @@ BAD_CALLS: tuple[tuple[tuple[str, ...], str], ...] = (
         (("--sample", "10"), "10 is not in the range"),
         (("--format", "yaml"), "'yaml' is not one of"),
         (("--out", "tests"), "'tests' is a directory"),
+        (("--out", "no_such_folder/report.json"), "--out: no_such_folder/report.json cannot be written: there is no"),
         (("--as-of", "2025-01-01"), "No such option"),
     )),
     (("pipeline", "--until", "Publish", *AT), "'Publish' is not one of"),

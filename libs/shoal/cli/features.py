@@ -77,8 +77,11 @@ def report(
     progress = Progress(given["log_format"])
     with told(progress, "features report", given["verbose"]):
         from shoal.config import load_config
+        from shoal.errors import ConfigError
         from shoal.features.selection_request import asked
 
+        if out is not None and not out.absolute().parent.is_dir():
+            raise ConfigError(f"--out: {out} cannot be written: there is no folder {out.parent}")
         config = load_config(given["config_files"], given["sets"], lake=given["lake"])
         request = asked(config, run_id=run_id, labels=labels, by=by, threshold=threshold, sample=sample, seed=seed)
     with opened_lake_of(given, "features report") as (lake, settings):

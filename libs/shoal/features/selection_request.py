@@ -12,7 +12,7 @@ from shoal.models.selection.examining import SPEARMAN
 NONE = "none"  # in place of a label
 WITHIN = "bought_within"
 _LABEL = re.compile(rf"^{WITHIN}:(\d+)$")
-_MOST_DAYS = 730  # as of the horizon of a propensity
+_MOST_DAYS = 730  # as the horizon of a propensity may be
 
 
 @dataclass(frozen=True)

@@ -95,4 +95,4 @@ def _standardised(values: Numbers, users: Numbers) -> Numbers:
 
 
 def _percent(share: float) -> str:
-    return f"{np.floor(share * 1000) / 10:.1f} %"
+    return f"{np.floor(round(share * 1000, 6)) / 10:.1f} %"
