@@ -27,6 +27,6 @@ $ shoal features report --lake lake
 - **Components** are of features that differ, standardised, logarithms but for shares, nulls at the mean: as models take them.
 - **What is left** may be named in `inputs`. It is a beginning: each feature is judged by itself, and two that tell little may tell much together.
 
-`--format json` has all of it: each feature's nulls, mean, variance, quantiles and bits, each group, each component; `--out FILE` writes it to a
-file. Nothing in the lake changes. Beside what the features of one day cost, it takes two passes over the users that are looked at, however many features there are.
+`--format json` has all figures: nulls, mean, variance, quantiles and bits of each feature, each group with both correlations, what components
+explain and the weights of the first five; `--out FILE` writes to a file. Nothing in the lake changes. Beside what the features of one day cost, it takes two passes over the users that are looked at, however many features there are.
 """  # noqa: E501

@@ -15,7 +15,10 @@ _COMPONENTS = 5  # whose loadings are told
 
 
 def as_json(looked: Looked) -> dict[str, Any]:
-    """For machines: every feature, every group, every component that is needed for 99 % of the variance."""
+    """Every feature, every group, and every component that is needed for 99 % of the variance.
+
+    Figures have six significant digits; what is not known is null.
+    """
     found, request = looked.found, looked.request
     names = [column.name for column in found.columns]
     parts = found.components
@@ -69,7 +72,9 @@ def _feature(found: Found, place: int) -> dict[str, Any]:
         "different_values": len(values.values),
         "mean": None if column.is_text else _rounded(values.mean),
         "variance": None if column.is_text else _rounded(values.variance),
-        "quantiles": None if quantiles is None else dict(zip(map(str, _QUANTILES), quantiles, strict=True)),
+        "quantiles": None
+        if quantiles is None
+        else {f"{share:g}": _rounded(value) for share, value in zip(_QUANTILES, quantiles, strict=True)},
         "says_nothing": values.quiet or None,
         "repeats": found.columns[found.repeated[place]].name if place in found.repeated else None,
         "labels": {
