@@ -4,7 +4,7 @@ silver.account_aliases -> gold.propensities
 """
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -13,17 +13,13 @@ from shoal.books import model_store, runs
 from shoal.books.runs import Run
 from shoal.cli import run_job
 from shoal.config import Config, settings_hash
-from shoal.features import ordinary
-from shoal.features.people import People
+from shoal.features import earlier, ordinary
 from shoal.lake import Lake
 from shoal.models import propensity
 from shoal.models.metric import Metric, stands_in
 from shoal.models.propensity import Learned, PropensityModel
 from shoal.params import PropensityParams
-from shoal.tables import ITEMS, PROPENSITIES, USER_CHANGES, USER_DAYS, USER_FEATURES, USER_ITEM_DAYS, USERS
-from shoal.transforms.catalogue import catalogue_at
-from shoal.transforms.labels import with_label
-from shoal.transforms.user_features import user_features
+from shoal.tables import PROPENSITIES, USER_DAYS, USER_FEATURES
 
 STAGE = "propensity"
 
@@ -41,33 +37,12 @@ def score_propensity(lake: Lake, config: Config, run: Run) -> None:
 
 
 def _score(lake: Lake, config: Config, run: Run, target: str, params: PropensityParams) -> list[Metric]:
-    people = People(lake, run, config.features)
-    users = lake.read(USERS, run.versions_read[USERS.name])
-    items = lake.read(ITEMS, run.versions_read[ITEMS.name])
-
-    told = runs.read_if_there(lake, run, USER_CHANGES)
-    if told is not None:  # who objects by now teaches nothing either, whatever was allowed at an earlier cut
-        users = users.join(people.counted(run.day), on="user_id", how="left_semi")
-
     everyone = lake.read(USER_FEATURES, run.versions_read[USER_FEATURES.name]).where(run.slice)
-    limits = ordinary.limits_of(lake, run, config.features)
-    found = ordinary.suspects_of(everyone)
-    if found is not None:  # nor who is suspect by now, whatever was known then
-        users = users.join(people.every_account(found, run.day), on="user_id", how="left_anti")
+    past = earlier.past_of(lake, run, config.features, everyone)
 
     def examples(cut: date) -> DataFrame:
-        days, item_days = people.tiles(USER_DAYS, cut), people.tiles(USER_ITEM_DAYS, cut)
-        # By today's limits: what is scored today must be judged as what was learned from.
-        features = ordinary.humans(user_features(
-            days, item_days, users, as_of=cut, run_id=run.key, user_changes=told, limits=limits,
-            accounts=people.accounts(cut), items=catalogue_at(items, cut), only=params.inputs,
-        ))  # fmt: skip
-        # What came of it is read as it was known at the horizon's end: that is how today's scores will be judged.
-        end = cut + timedelta(days=params.horizon_days)
-        return with_label(
-            features, people.tiles(USER_DAYS, end), cut=cut, horizon_days=params.horizon_days,
-            active_days=params.active_days, accounts=people.accounts(end),
-        )  # fmt: skip
+        features = past.features(cut, only=params.inputs)
+        return past.with_label(features, cut=cut, horizon_days=params.horizon_days, active_days=params.active_days)
 
     days = lake.read(USER_DAYS, run.versions_read[USER_DAYS.name])
     first = days.agg(F.min("event_date")).first()

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import re
+from datetime import timedelta
 from functools import cache
 from math import ceil
 from pathlib import Path
@@ -20,6 +21,7 @@ from sklearn.metrics import adjusted_rand_score
 from submitting import LOCAL_CLUSTER, ROOT, submit
 
 from shoal.config import load_config
+from shoal.features import selecting, selection_request
 from shoal.features.point_in_time import asked, join
 from shoal.reports.querying import query_lake
 from shoal.reports.summary import summary
@@ -33,11 +35,13 @@ from shoal.tables import (
     GOLD,
     ITEMS,
     METRICS,
+    ORDERS,
     PROPENSITIES,
     REJECTED_EVENTS,
     SEGMENTS,
     SILVER,
     SIMILAR_ITEMS,
+    USER_FEATURES,
 )
 
 README = ROOT / "README.md"
@@ -95,6 +99,45 @@ def test_probabilities_are_calibrated_against_the_generators_own(found, syntheti
     slope = LogisticRegression(C=1e6).fit(rows, labels, sample_weight=weights).coef_[0, 0]
 
     assert 0.9 <= slope <= 1.1
+
+
+def looked_at(found, *labels):
+    """What the report of features finds; none of its users is left out by a draw."""
+    config = load_config(sets=SMALL, lake=found.lake.location)
+    request = selection_request.asked(
+        config, run_id=None, labels=labels, by="spearman", threshold=0.95, sample=100_000, seed=42
+    )
+    return selecting.look(found.lake, config, request, print).found
+
+
+def test_the_report_of_features_knows_who_bought(found, synthetic_shop):
+    """Features are those of 30 days before the run's day; who bought since is counted again from the orders."""
+    cut = synthetic_shop.shop.as_of - timedelta(days=30)
+    suspects = found.read(USER_FEATURES, "is_suspect").select("user_id")
+    events = found.read(EVENTS, f"NOT is_deleted AND event_date < DATE '{cut}'").where("user_id IS NOT NULL")
+    users = {row.user_id for row in events.join(suspects, on="user_id", how="left_anti").select("user_id").collect()}
+    bought = {row.user_id for row in found.read(ORDERS, f"order_date >= DATE '{cut}'").select("user_id").collect()}
+    share = len(users & bought) / len(users)
+
+    looked = looked_at(found)
+
+    (label,) = looked.labels.values()
+    assert label.users == len(users)
+    assert label.entropy == pytest.approx(-share * np.log2(share) - (1 - share) * np.log2(1 - share))
+    names = [column.name for column in looked.columns]
+    assert label.features[names.index("recency_days")].above_chance
+    assert looked.values[names.index("is_suspect")].quiet == "always 0"
+
+
+def test_features_tell_of_planted_groups(found, synthetic_shop, tmp_path):
+    path = tmp_path / "groups.csv"
+    synthetic_shop.truth("users").select("user_id", "group").toPandas().to_csv(path, index=False)
+
+    looked = looked_at(found, str(path))
+
+    label = looked.labels["group"]
+    assert max(one.share for one in label.features) > 0.4
+    assert looked.users == label.users
 
 
 def test_als_beats_popularity_with_an_interval_above_zero(found):

@@ -1,6 +1,7 @@
 """What hangs on `shoal features`: features at other times than a run's. Heavy imports wait until they are needed."""
 
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import click
@@ -45,3 +46,54 @@ def as_of(spine: str, out: str, only: str | None, known_as_of: date | None, **gi
         with progress.working("features as-of", "join features"):
             said = join(lake, settings, request, tell)
         click.echo(said)
+
+
+@stage_group("features").command("report", short_help="Say which features carry the information, which repeat others.")
+@click.option("--run-id", metavar="ID", help="By default the current run.")
+@click.option("--label", "labels", multiple=True, metavar="bought_within:DAYS|FILE|none", help="What is to be told: "
+              "who buys within so many days (repeatable; by default what the propensities foretell), or a CSV, TSV, "
+              "Parquet or Delta table of user_id and a column per label.")  # fmt: skip
+@click.option("--threshold", type=click.FloatRange(min=0.5, max=1), default=0.95, show_default=True,
+              help="Features correlated so far repeat each other.")  # fmt: skip
+@click.option("--by", type=click.Choice(["spearman", "pearson"]), default="spearman", show_default=True,
+              help="Whose correlation tells that.")  # fmt: skip
+@click.option("--sample", type=click.IntRange(100, 10_000_000), default=100_000, show_default=True, metavar="USERS",
+              help="Of more users about so many are drawn.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=42, show_default=True, help="Of the draw.")
+@click.option("--top", type=click.IntRange(1, 1000), default=20, show_default=True, help="Lines of a table.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write in place of the screen.")
+@COMMON
+def report(
+    run_id: str | None, labels: tuple[str, ...], threshold: float, by: str, sample: int, seed: int, top: int, form: str,
+    out: Path | None, **given: Any,
+) -> None:  # fmt: skip
+    """Say which features carry the information and which repeat others: docs/features.md tells how to read it.
+
+    Variance, nulls, correlations and groups of all pairs, mutual information with labels, and principal components,
+    the shop's own features among them. With bought_within features are those of so many days before the run's day, so
+    that what came of it is known; else those of the run.
+    """
+    progress = Progress(given["log_format"])
+    with told(progress, "features report", given["verbose"]):
+        from shoal.config import load_config
+        from shoal.errors import ConfigError
+        from shoal.features.selection_request import asked
+
+        if out is not None and not out.absolute().parent.is_dir():
+            raise ConfigError(f"--out: {out} cannot be written: there is no folder {out.parent}")
+        config = load_config(given["config_files"], given["sets"], lake=given["lake"])
+        request = asked(config, run_id=run_id, labels=labels, by=by, threshold=threshold, sample=sample, seed=seed)
+    with opened_lake_of(given, "features report") as (lake, settings):
+        from shoal.features.selecting import look
+        from shoal.reports.feature_figures import as_json_text
+        from shoal.reports.feature_report import as_text
+
+        with progress.working("features report", "look at features"):
+            looked = look(lake, settings, request, lambda sentence: progress.warned("features report", sentence))
+        said = as_json_text(looked) if form == "json" else as_text(looked, top)
+        if out is None:
+            click.echo(said)
+            return
+        out.write_text(said + "\n", encoding="utf-8")
+        click.echo(f"{out}: {len(looked.found.columns)} features of {looked.found.users:,} users")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 
+from shoal.pages.feature_choice import CHOICE
 from shoal.tables import USER_DAYS, USER_ITEM_DAYS, item_features
 from shoal.tables.feature import RELATIONS, WINDOWS, Feature, Relation
 from shoal.tables.user_features import FEATURES, GROUPS
@@ -188,7 +189,7 @@ def page() -> str:
     parts = [_INTRO + _listed(RELATIONS)]
     for group, features in GROUPS.items():
         parts.append("\n".join(_table(group, features, sources)))
-    parts += [_OWN, _TRAINING, _TASTES, _OF_ITEMS + _listed(item_features.RELATIONS)]
+    parts += [_OWN, CHOICE, _TRAINING, _TASTES, _OF_ITEMS + _listed(item_features.RELATIONS)]
     for group, features in item_features.GROUPS.items():
         parts.append("\n".join(_table(group, features, item_sources, level=3)))
     parts.append(_DRIFT)

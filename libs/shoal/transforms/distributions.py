@@ -52,7 +52,7 @@ def histograms(features: DataFrame, *, as_of: date, names: Sequence[str]) -> Dat
         ``place`` (of the feature in ``names``), ``bin`` (null: users without a value), ``users`` and ``total`` (the
         sum of their values; null of text).
     """
-    values = F.array(*(_value(name, as_of).cast("double") for name in names))
+    values = F.array(*(value_of(name, as_of).cast("double") for name in names))
     each = features.select(F.posexplode(values).alias("place", "value"))
     texts = [place for place, name in enumerate(names) if is_text(name)]
     by_hash = F.col("place").isin(texts) if texts else F.lit(False)
@@ -83,8 +83,13 @@ def _type_of(name: str) -> DataType:
     return types.get(name, own)
 
 
-def _value(name: str, as_of: date) -> Column:
-    """A feature as a number: of text its bin."""
+def value_of(name: str, as_of: date) -> Column:
+    """A feature as a number: yes as 1, a day as the days from it to ``as_of``, a list as its length, text as its bin.
+
+    Args:
+        name: one of :func:`named`.
+        as_of: the day of the rows of ``features.users``.
+    """
     if name.startswith("own."):
         return F.try_element_at("own", F.lit(name.removeprefix("own.")))
     of_type, value = _type_of(name), F.col(name)

@@ -128,7 +128,7 @@ def _features(examples: Examples, inputs: Sequence[str]) -> list[Feature]:
 
 def _sums(name: str) -> Iterator[Column]:
     # Decimals: exact sums, whatever the order of addition.
-    value = transformed(F.col(name).cast("double"), _transform(name)).cast("decimal(9,6)")
+    value = transformed(F.col(name).cast("double"), transform_of(name)).cast("decimal(9,6)")
     yield F.count(name).alias(f"{name}_known")
     yield F.sum(value).alias(f"{name}_1")
     yield F.sum(value * value).alias(f"{name}_2")
@@ -136,7 +136,8 @@ def _sums(name: str) -> Iterator[Column]:
     yield F.bit_xor(F.when(F.col(name).isNull(), F.xxhash64("user_id"))).alias(f"{name}_nulls")
 
 
-def _transform(name: str) -> str:
+def transform_of(name: str) -> str:
+    """What becomes of an input before it is standardised: shares stay, what may be heavy-tailed becomes logarithmic."""
     return IDENTITY if name in _SHARES else SIGNED_LOG1P
 
 
@@ -148,6 +149,6 @@ def _value(name: str, found: Row, known: int, users: int) -> Feature | None:
     squares = Fraction(found[f"{name}_2"]) - mean * mean * known
     if squares <= 0:
         return None
-    centre, transform = float(mean), _transform(name)
+    centre, transform = float(mean), transform_of(name)
     fill = centre if transform == IDENTITY else expm1(abs(centre)) * (1 if centre >= 0 else -1)
     return Feature(name, name, transform, fill, centre, sqrt(squares / users))
