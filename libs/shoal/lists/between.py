@@ -53,24 +53,8 @@ class Kept:
 
 def kept_models(lake: Lake, config: Config, run: Run, shop: Assortment) -> dict[str, Kept]:
     """Of each list whose last model is young enough, what is kept; the others are fitted anew, and a note says why."""
-    found = dict[str, Kept]()
-    for entry, params in config.recommend.items():
-        if params.model != recommend.ALS or not params.retrain_days:
-            continue
-        last = _last(lake, run, entry, params)
-        if last is None:
-            continue
-        age = (run.day - _fitted_on(last)).days
-        if age >= params.retrain_days:
-            run.note(f"{STAGE}.{entry}: the model was fitted {age} days ago, and is fitted anew")
-            continue
-        kept = _since(lake, shop, params, last)
-        if kept.with_news > _MOST_NEWS * kept.known:
-            run.note(f"{STAGE}.{entry}: {kept.with_news:,} of {kept.known:,} users have news since {kept.clock}, or "
-                     "were not looked at then: the model is fitted anew")  # fmt: skip
-            continue
-        found[entry] = kept
-    return found
+    found = {entry: _kept(lake, run, shop, entry, params) for entry, params in config.recommend.items()}
+    return {entry: kept for entry, kept in found.items() if kept is not None}
 
 
 def measured_at_fit(lake: Lake, entry: str, kept: Kept) -> list[Metric]:
@@ -84,8 +68,8 @@ def measured_at_fit(lake: Lake, entry: str, kept: Kept) -> list[Metric]:
 
 def to_go_on_from(lake: Lake, run: Run, entry: str, params: RecommendParams) -> LastFactors | None:
     """Factors of the last model, where a fit is to go on from them."""
-    last = _last(lake, run, entry, params) if params.warm_start else None
-    if last is None:
+    last = _last(lake, run, entry) if params.warm_start else None
+    if last is None or last.model.settings != recommend.settings_of(params):
         return None
     rows = model_store.load_factors(lake, last.model_id, last.model.base)
     return LastFactors(last.model_id, rows, params.warm_start)
@@ -119,15 +103,28 @@ def folded(kept: Kept, shop: Assortment, params: RecommendParams, shown: str) ->
     return FittedAls(model, users, kept.items), users.where("is_own").drop("is_own")
 
 
-def _last(lake: Lake, run: Run, entry: str, params: RecommendParams) -> Stored[AlsModel] | None:
-    """The last model that was released, if it is of these settings and of no later day."""
-    last = model_store.last_good(lake, run, STAGE, entry, AlsModel)
+def _kept(lake: Lake, run: Run, shop: Assortment, entry: str, params: RecommendParams) -> Kept | None:
+    may_be = params.model == recommend.ALS and params.retrain_days
+    last = _last(lake, run, entry) if may_be else None
     if last is None:
         return None
     if last.model.settings != recommend.settings_of(params):
-        run.note(f"{STAGE}.{entry}: the model of {last.as_of} is of other settings, and is fitted anew")
-        return None
-    return last if last.as_of <= run.day else None
+        why = f"the model of {last.as_of} is of other settings"
+    elif (age := (run.day - _fitted_on(last)).days) >= params.retrain_days:
+        why = f"the model was fitted {age} days ago"
+    else:
+        kept = _since(lake, shop, params, last)
+        if kept.with_news <= _MOST_NEWS * kept.known:
+            return kept
+        why = f"{kept.with_news:,} of {kept.known:,} users have news since {kept.clock}, or were not looked at then"
+    run.note(f"{STAGE}.{entry}: {why}; it is fitted anew")
+    return None
+
+
+def _last(lake: Lake, run: Run, entry: str) -> Stored[AlsModel] | None:
+    """The last model that was released, if it is of no later day."""
+    last = model_store.last_good(lake, run, STAGE, entry, AlsModel)
+    return None if last is None or last.as_of > run.day else last
 
 
 def _fitted_on(last: Stored[AlsModel]) -> date:
