@@ -77,7 +77,7 @@ def test_others_are_fitted_anew_and_a_note_says_why(kept_of, run, model, more, s
 
 
 def test_mllib_cannot_go_on_from_earlier_factors():
-    with pytest.raises(ConfigError, match="warm_start must be 0 where the engine is mllib"):
+    with pytest.raises(ConfigError, match="warm_start: must be 0 where the engine is mllib"):
         load_config(sets=("recommend.for_you.engine=mllib", "recommend.for_you.warm_start=3"))
 
 
