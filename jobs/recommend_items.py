@@ -3,7 +3,7 @@ silver.user_changes, silver.identities, silver.account_aliases, gold.segments ->
 gold.recommendations, gold.recommendations_by_segment, gold.similar_items, gold.bought_together
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
@@ -14,8 +14,9 @@ from shoal.books.runs import Run
 from shoal.cli import run_job
 from shoal.config import Config, settings_hash
 from shoal.lake import Lake
-from shoal.lists import assortment, choosing
+from shoal.lists import assortment, between, choosing
 from shoal.lists.assortment import Assortment
+from shoal.lists.between import Kept
 from shoal.models import recommend
 from shoal.models.metric import Metric
 from shoal.tables import BOUGHT_TOGETHER, RECOMMENDATIONS, RECOMMENDATIONS_BY_SEGMENT, SIMILAR_ITEMS
@@ -27,8 +28,9 @@ def recommend_items(lake: Lake, config: Config, run: Run) -> None:
         return run.nothing_new(f"run {run.id} has its recommendations")
     runs.require_done(lake, run, ["segments"] if config.segments else [])  # what is popular in each is read
     with assortment.opened(lake, config, run) as shop:
-        metrics = _measured(config, shop)
-        for entry, said in _for_users(lake, config, run, shop, metrics).items():
+        kept = between.kept_models(lake, config, run, shop)
+        metrics = _measured(config, shop, kept) | {e: between.measured_at_fit(lake, e, one) for e, one in kept.items()}
+        for entry, said in _for_users(lake, config, run, shop, metrics, kept).items():
             metrics[entry] += said
         places = _places(lake, run)
         for entry, params in config.recommend.items():
@@ -44,24 +46,35 @@ def recommend_items(lake: Lake, config: Config, run: Run) -> None:
     return None
 
 
-def _measured(config: Config, shop: Assortment) -> dict[str, list[Metric]]:
-    """What each list is worth, on what was bought since it would have been made."""
+def _measured(config: Config, shop: Assortment, but: Collection[str]) -> dict[str, list[Metric]]:
+    """What each list is worth, on what was bought since it would have been made.
+
+    Args:
+        but: lists whose model is kept, which was measured when it was fitted.
+    """
+    wanted = {entry: params for entry, params in config.recommend.items() if entry not in but}
     found = dict[str, list[Metric]]()
-    for days in sorted({params.test_days for params in config.recommend.values()}):
+    for days in sorted({params.test_days for params in wanted.values()}):
         with shop.backtest(days) as test:
-            found |= recommend.measure(test, {e: p for e, p in config.recommend.items() if p.test_days == days})
+            found |= recommend.measure(test, {e: p for e, p in wanted.items() if p.test_days == days})
     return found
 
 
 def _for_users(
-    lake: Lake, config: Config, run: Run, shop: Assortment, metrics: Mapping[str, list[Metric]]
+    lake: Lake,
+    config: Config,
+    run: Run,
+    shop: Assortment,
+    metrics: Mapping[str, list[Metric]],
+    kept: Mapping[str, Kept],
 ) -> dict[str, list[Metric]]:
     """Put all lists in place, with what there is to be known of their items; returns what is to be said of each."""
     rows, said = list[DataFrame](), dict[str, list[Metric]]()
     for entry, params in config.recommend.items():
         judged = recommend.judge(metrics[entry], params)
-        voices, said[entry] = choosing.voices(lake, config, run, shop, entry, judged)
-        rows.append(choosing.named(voices, shop, params).withColumn("list_name", F.lit(entry)))
+        chosen = choosing.voices(lake, config, run, shop, entry, judged, kept.get(entry))
+        said[entry] = chosen.said
+        rows.append(choosing.named(chosen, shop, params).withColumn("list_name", F.lit(entry)))
     if rows:
         every = shop.shown(reduce(DataFrame.unionByName, rows))
         lake.replace(RECOMMENDATIONS, every.withColumn("run_id", F.lit(run.key)), where=run.slice, once=run.key)

@@ -5,7 +5,7 @@ from math import sqrt
 from pathlib import Path
 
 from benchmarks.contest import Contest, Contestant
-from benchmarks.recommend import work_als, work_lists
+from benchmarks.recommend import work_als, work_lists, work_news
 
 _KERNEL = "Shoal's kernel alone"
 _SHIPPED, _TUNED = "MLlib as shipped", "MLlib tuned"
@@ -28,6 +28,13 @@ _LISTS = (
     "The 20 best of the items for each user by inner products of rank 64, what was seen left out, written as Parquet. "
     "rows are users. SGEMM is that of all cores, by the multiplications that looking at everything takes: what is "
     "proven not to be needed may make it more than 100 %."
+)
+_FULL, _BETWEEN = "in full", "between fits"
+_NEWS = (
+    f"The day after a fit: {work_news.ACTIVE:.0%} of the users have news. In full, all pairs are fitted anew and "
+    "everybody gets new lists; between fits, users with news are found, folded into the items' factors and get new "
+    "lists, and the others keep both. Both read all pairs, and write the factors that are new and the lists of all. "
+    "nDCG@10 is on pairs held out; that of all users must be equal but for 0.5 %."
 )
 
 
@@ -94,6 +101,18 @@ def contests(scale: float) -> list[Contest]:
             target="at least 60 % of SGEMM by the kernel.",
             verdict=lambda seconds: f"Found: the kernel is {seconds['implicit'] / seconds[_KERNEL]:.1f} times as fast "
             "as implicit.",
+        ),
+        Contest(
+            "one more day", _NEWS, 4 * pairs, lambda folder: work_news.make(folder, 4 * pairs, everyone, goods),
+            [
+                Contestant(_FULL, "benchmarks.recommend.news_in_full"),
+                Contestant(_BETWEEN, "benchmarks.recommend.news_between"),
+            ],
+            agree=("lists", "items of lists"),
+            near={"nDCG@10": 0.005},
+            shown=("nDCG@10", "nDCG@10 of users with news", "nDCG@10 of popularity"),
+            target="at least 10 times as fast.",
+            verdict=lambda seconds: f"Found: {seconds[_FULL] / seconds[_BETWEEN]:.1f} times as fast.",
         ),
     ]  # fmt: skip
 

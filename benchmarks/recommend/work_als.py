@@ -33,7 +33,7 @@ def make(folder: Path, pairs: int, users: int, items: int) -> None:
     last digits of what settings reach.
     """
     folder.mkdir(parents=True)
-    user, item, times = _drawn(pairs, users, items)
+    user, item, times = drawn(pairs, users, items)
     order = np.random.default_rng(SEED + 1).permutation(len(user))
     learned, rest = order[:pairs], order[pairs:]
     known_users, user_numbers = np.unique(user[learned], return_inverse=True)
@@ -62,7 +62,7 @@ def make(folder: Path, pairs: int, users: int, items: int) -> None:
     (folder / "settings.json").write_text(json.dumps(_settings(folder), indent=1))
 
 
-def _drawn(pairs: int, users: int, items: int) -> tuple[Any, Any, Any]:
+def drawn(pairs: int, users: int, items: int) -> tuple[Any, Any, Any]:
     """Different pairs, more than ``pairs``, and how often each was drawn.
 
     A user has two tastes of 40 and a lognormal zest. An item is of one taste; within it, and among all, its chance

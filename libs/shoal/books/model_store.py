@@ -103,18 +103,42 @@ def stored_by_now(
     return None if row[0] is None else as_type(**json.loads(row[0])), int(row[1] or 0)
 
 
-def load_factors(lake: Lake, stored: Stored[Any]) -> DataFrame:
-    """The large part of a stored factor model: columns side, id, number and factor of ``ops.factors``."""
-    of_model = (F.col("run_id") == stored.run_id) & (F.col("model_id") == stored.model_id)
-    return lake.read(FACTORS).where(of_model).select("side", "id", "number", "factor")
+def run_of_model(name: str) -> str:
+    """The run that fitted a model, of whose :func:`model_id` it is the first part."""
+    return name.split("/", 1)[0]
+
+
+def load_factors(lake: Lake, name: str, base: str | None = None) -> DataFrame:
+    """The large part of a stored factor model.
+
+    Args:
+        name: its id.
+        base: the model into which its users were folded; None: it has all of its own.
+
+    Returns:
+        Columns side, id, number, factor and fingerprint of ``ops.factors``.
+    """
+    own = own_factors(lake, name)
+    if base is None:
+        return own
+    others = own_factors(lake, base).join(own.select("side", "id"), ["side", "id"], how="left_anti")
+    return own.unionByName(others)
+
+
+def own_factors(lake: Lake, name: str) -> DataFrame:
+    """What :func:`save_factors` has stored for a model, as :func:`load_factors` gives it."""
+    of_model = (F.col("run_id") == run_of_model(name)) & (F.col("model_id") == name)
+    return lake.read(FACTORS).where(of_model).select("side", "id", "number", "factor", "fingerprint")
 
 
 def save_factors(lake: Lake, run: Run, stage: str, entry: str, factors: DataFrame) -> None:
     """Store the large part of a factor model, in place of an earlier try.
 
     Args:
-        factors: columns side, id, number and factor of ``ops.factors``.
+        factors: columns side, id, number, factor and, where there is one, fingerprint of ``ops.factors``.
     """
     name = model_id(run.key, stage, entry)
+    if "fingerprint" not in factors.columns:
+        factors = factors.withColumn("fingerprint", F.lit(None).cast("long"))
     rows = factors.withColumn("model_id", F.lit(name)).withColumn("run_id", F.lit(run.key))
     lake.replace(FACTORS, rows, where=f"{run.slice} AND model_id = '{name}'", once=name)

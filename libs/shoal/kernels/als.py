@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import scipy.sparse as sp
 
+from shoal.kernels.als_last import Last
 from shoal.kernels.pairs import read_pairs
 
 Floats = npt.NDArray[np.float32]
@@ -155,18 +156,21 @@ def factors_of_pairs(batches: Iterable[pa.RecordBatch], *, threads: int, **setti
     """:func:`fit` for pairs that come as Arrow batches.
 
     Args:
-        batches: ``user_id``, ``item_id`` and ``strength``, one row per pair, in any order.
+        batches: ``user_id``, ``item_id`` and ``strength``, one row per pair, in any order; among them, where the fit is
+            to go on from an earlier one, its factors as of :class:`shoal.kernels.als_last.Last`.
         threads: that share the rows.
         settings: those of :func:`fit`.
 
     Yields:
         Rows of ``FACTORS``: for each id its number, in byte order of the ids, and its factor. None without pairs.
     """
-    pairs = read_pairs(batches)
+    last = Last()
+    pairs = read_pairs(last.taken_from(batches))
     if not len(pairs.strength):
         return
     matrix = pairs.matrix()
-    fitted = fit(matrix.indptr, matrix.indices, matrix.data, len(pairs.items), threads=threads, **settings)
+    start = last.start(pairs, matrix, **{name: settings[name] for name in ("rank", "reg", "alpha")})
+    fitted = fit(matrix.indptr, matrix.indices, matrix.data, len(pairs.items), threads=threads, start=start, **settings)
     for side, ids, factors in zip(("user", "item"), (pairs.users, pairs.items), fitted, strict=True):
         for at in range(0, len(ids), _ROWS_PER_BATCH):
             yield _factor_rows(side, ids, factors, at, min(at + _ROWS_PER_BATCH, len(ids)))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -44,6 +44,10 @@ class Assortment:
         """``item_id`` and ``item_group_id``."""
         return self.items.select("item_id", "item_group_id")
 
+    def fingerprints(self, params: StrengthParams, clock: date) -> DataFrame:
+        """``user_id`` and ``fingerprint``: what each user has done, as a number."""
+        return recommend.fingerprints(self.liked(params, clock), recommend.owned(self.acts))
+
     def offered(self, in_stock_only: bool) -> DataFrame:
         """The items that may be named."""
         return in_stock(self.items) if in_stock_only else self.items
@@ -72,11 +76,11 @@ class Assortment:
         """Rows that name an item, with what there is to be known of it."""
         return rows.drop("item_group_id").join(self.items, on="item_id", how="inner")
 
-    def own(self, params: StrengthParams) -> DataFrame:
+    def own(self, params: StrengthParams, clock: date | None = None) -> DataFrame:
         """What users have done that may be named as a reason: pairs with ``strength``, ``bought`` and ``title``."""
         bought = recommend.owned(self.acts).withColumn("bought", F.lit(True))
         return (
-            self.liked(params)
+            self.liked(params, clock)
             .join(self.items.select("item_id", "title"), on="item_id", how="inner")
             .join(bought, on=["user_id", "item_id"], how="left")
             .withColumn("bought", F.coalesce("bought", F.lit(False)))
@@ -97,11 +101,12 @@ class Assortment:
             self._by_segment.append(FittedBySegment(self.held.enter_context(persisted(ranked)), people))
         return self._by_segment[0]
 
-    def liked(self, params: StrengthParams) -> DataFrame:
-        """Strengths by these settings."""
-        key = f"{sorted(params.weights.items())} {params.half_life_days}"
+    def liked(self, params: StrengthParams, clock: date | None = None) -> DataFrame:
+        """Strengths by these settings, of ages by the run's day or an earlier clock."""
+        clock = clock or self.run.day
+        key = f"{sorted(params.weights.items())} {params.half_life_days} {clock}"
         if key not in self._liked:
-            found = recommend.strengths(self.item_days, as_of=self.run.day, params=params)
+            found = recommend.strengths(self.item_days, as_of=self.run.day, params=params, clock=clock)
             self._liked[key] = self.held.enter_context(persisted(found))
         return self._liked[key]
 

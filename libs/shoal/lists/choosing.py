@@ -1,5 +1,6 @@
 """Which models name the items of a list: today's, the last one that was released, or what is popular."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from pyspark.sql import DataFrame
@@ -8,13 +9,16 @@ from shoal.books import model_store
 from shoal.books.runs import Run
 from shoal.config import Config
 from shoal.lake import Lake
+from shoal.lists import between, carrying
 from shoal.lists.assortment import Assortment
+from shoal.lists.between import Kept
+from shoal.lists.carrying import Carried
 from shoal.models import recommend
 from shoal.models.metric import Metric, stands_in
 from shoal.models.recommend import AlsModel, Because, Explaining, FittedAls, Judgement, Voice
 from shoal.params import RecommendParams
 
-STAGE = "recommend"
+STAGE = between.STAGE
 
 
 class LastAls(NamedTuple):
@@ -24,13 +28,22 @@ class LastAls(NamedTuple):
     model_id: str
 
 
+class Chosen(NamedTuple):
+    """Who names the items of a list."""
+
+    voices: list[Voice]  # in the order in which they are asked
+    said: list[Metric]  # of that
+    carried: Carried | None = None  # lists of the last release that stay as they are; None: all are made
+
+
 def voices(
-    lake: Lake, config: Config, run: Run, shop: Assortment, entry: str, judged: Judgement
-) -> tuple[list[Voice], list[Metric]]:
-    """Who names the items of a list, in the order in which they are asked, and what is to be said of that.
+    lake: Lake, config: Config, run: Run, shop: Assortment, entry: str, judged: Judgement, kept: Kept | None = None
+) -> Chosen:
+    """Who names the items of a list.
 
     Args:
         judged: what als of this list is worth.
+        kept: the model that is kept; None: it is fitted anew.
     """
     params = config.recommend[entry]
     own: Explaining | None = None
@@ -43,24 +56,28 @@ def voices(
             own = recommend.trend_model(params, shop.run.day).fit(recommend.habits(shop.acts))
     first = [] if own is None else [Voice(own, params.model)]
     if params.model in recommend.OF_ONES_OWN:
-        return first, []
-    said = list[Metric]()
+        return Chosen(first, [])
+    said, carried = list[Metric](), None
     if params.model == recommend.ALS:
-        first, said = _chosen(lake, config, run, shop, entry, judged)
+        first, said, carried = _chosen(lake, config, run, shop, entry, judged, kept)
         near = shop.by_segment(next(iter(config.segments), None), config.by_segment)
         first.append(Voice(near, recommend.BY_SEGMENT))
     popular = recommend.best_sellers(shop.acts, shop.admitted(params), as_of=run.day, days=params.popularity_days)
-    return [*first, Voice(popular, recommend.POPULARITY)], said
+    return Chosen([*first, Voice(popular, recommend.POPULARITY)], said, carried)
 
 
-def named(voices: list[Voice], shop: Assortment, params: RecommendParams) -> DataFrame:
+def named(chosen: Chosen, shop: Assortment, params: RecommendParams) -> DataFrame:
     """The rows of a list by its rules: who gets what, who named it and why."""
+    voices, carried = chosen.voices, chosen.carried
     users, barred, items = shop.active(params.active_days), shop.barred(params), shop.admitted(params)
+    if carried is not None:
+        users = users.join(carried.users, "user_id", how="left_anti")
     found = recommend.named_by(voices, users, barred, items, recommend.candidates(params))
     if recommend.is_arranged(params):
         factors = next((voice.fitted.als.item_factors for voice in voices if isinstance(voice.fitted, Because)), None)
         found = recommend.arranged(found, users, barred, items, shop.acts, params, factors)
-    return recommend.told(found, users)
+    made = recommend.told(found, users)
+    return made if carried is None else made.unionByName(carried.rows)
 
 
 def short(params: RecommendParams, shop: Assortment, some: int, full: int) -> Metric:
@@ -84,23 +101,64 @@ def short(params: RecommendParams, shop: Assortment, some: int, full: int) -> Me
 
 
 def _chosen(
-    lake: Lake, config: Config, run: Run, shop: Assortment, entry: str, judged: Judgement
-) -> tuple[list[Voice], list[Metric]]:
-    """Today's als, or the last one; nobody, where there is neither."""
+    lake: Lake, config: Config, run: Run, shop: Assortment, entry: str, judged: Judgement, kept: Kept | None
+) -> Chosen:
+    """Today's als, anew or with what it was folded into, or the last one; nobody, where there is neither."""
     params, failed = config.recommend[entry], judged.failed
-    fitted = None if failed else recommend.fit(shop.liked(params), params)
+    if kept is not None and not failed:
+        return _kept(lake, config, run, shop, entry, judged, kept)
+    last = None if failed else between.to_go_on_from(lake, run, entry, params)
+    fitted = None if failed else recommend.fit(shop.liked(params), params, last)
     if fitted is not None:
-        model_id = stored(lake, config, run, entry, fitted, judged)
-        return [Voice(Because(fitted, shop.own(params)), recommend.ALS, model_id)], []
+        fitted, rows = _identified(fitted, shop, params)
+        model_id = stored(lake, config, run, entry, fitted, judged, rows)
+        return Chosen([Voice(Because(fitted, shop.own(params)), recommend.ALS, model_id)], [])
     failed = failed or f"needs {params.min_interactions:,} pairs of user and item and found fewer"
-    last, said = stand_in(lake, config, run, entry, failed)
-    if last is None:
-        return [], [said]
-    return [Voice(Because(last.model, shop.own(params)), model_store.LAST_MODEL, last.model_id)], [said]
+    stand, said = stand_in(lake, config, run, entry, failed)
+    if stand is None:
+        return Chosen([], [said])
+    return Chosen([Voice(Because(stand.model, shop.own(params)), model_store.LAST_MODEL, stand.model_id)], [said])
 
 
-def stored(lake: Lake, config: Config, run: Run, entry: str, fitted: FittedAls, judged: Judgement) -> str:
-    """Store the model of today, and say what is to be known of it; returns its id."""
+def _identified(fitted: FittedAls, shop: Assortment, params: RecommendParams) -> tuple[FittedAls, DataFrame | None]:
+    """A new model with what a later run needs to go on from it, and its rows with what one needs to keep it."""
+    settings, day = recommend.settings_of(params), shop.run.day.isoformat()
+    model = replace(fitted.model, settings=settings, fitted_on=day)
+    if not params.retrain_days:
+        return replace(fitted, model=model), None
+    shown = carrying.offer(shop, params, fitted.item_factors).shown
+    return replace(fitted, model=replace(model, shown=shown)), between.fingerprinted(fitted, shop, params)
+
+
+def _kept(lake: Lake, config: Config, run: Run, shop: Assortment, entry: str, judged: Judgement, kept: Kept) -> Chosen:
+    """The model of an earlier run, with users who have news folded in, and whose lists stay."""
+    params = config.recommend[entry]
+    offer = carrying.offer(shop, params, kept.items)
+    fitted, own = between.folded(kept, shop, params, offer.shown)
+    model_id = stored(lake, config, run, entry, fitted, judged, own)
+    carried = carrying.carried(lake, shop, params, entry, kept, offer.shown, model_id)
+    note = (f"users with news, of {kept.known:,}, since the model was fitted on {kept.clock}; "
+            f"{carrying.said(carried, offer)}; {offer.without_factors:,} items that are offered have no factors before "
+            "the next fit")  # fmt: skip
+    run.note(f"{STAGE}.{entry}: {kept.with_news:,} {note}")
+    voice = Voice(Because(fitted, shop.own(params, kept.clock)), recommend.ALS, model_id)
+    return Chosen([voice], [Metric(recommend.ALS, "folded_in", float(kept.with_news), note)], carried)
+
+
+def stored(
+    lake: Lake,
+    config: Config,
+    run: Run,
+    entry: str,
+    fitted: FittedAls,
+    judged: Judgement,
+    rows: DataFrame | None = None,
+) -> str:
+    """Store the model of today, and say what is to be known of it; returns its id.
+
+    Args:
+        rows: of ``ops.factors``, where they are not just those that were fitted.
+    """
     if judged.untested:
         run.stand_in(f"{STAGE}.{entry}: {judged.untested}", "it is used as it is", config.strict)
     if judged.undecided:
@@ -108,7 +166,8 @@ def stored(lake: Lake, config: Config, run: Run, entry: str, fitted: FittedAls, 
     if fitted.model.engine != config.recommend[entry].engine:
         run.note(f"{STAGE}.{entry}: {fitted.model.interactions:,} pairs are more than one task takes: "
                  f"{fitted.model.engine} has fitted them")  # fmt: skip
-    model_store.save_factors(lake, run, STAGE, entry, fitted.user_factors.unionByName(fitted.item_factors))
+    rows = fitted.user_factors.unionByName(fitted.item_factors) if rows is None else rows
+    model_store.save_factors(lake, run, STAGE, entry, rows)
     return model_store.save_model(lake, run, STAGE, entry, recommend.ALS, fitted.model)
 
 
@@ -123,7 +182,7 @@ def stand_in(lake: Lake, config: Config, run: Run, entry: str, failed: str) -> t
         run.stand_in(f"{STAGE}.{entry}: {failed}", "popularity stands in", config.strict)
         return None, stands_in(recommend.POPULARITY, failed)
     run.stand_in(f"{STAGE}.{entry}: {failed}", last.stands_in, config.strict)
-    factors = model_store.load_factors(lake, last)
+    factors = model_store.load_factors(lake, last.model_id, last.model.base)
     fitted = FittedAls(last.model, factors.where("side = 'user'"), factors.where("side = 'item'"))
     said = stands_in(model_store.LAST_MODEL, failed, (run.day - last.as_of).days)
     return LastAls(fitted, last.model_id), said

@@ -94,6 +94,14 @@ class RecommendParams(StrengthParams):
     in_stock_only: bool = Field(description="true: nothing of which a feed says that none is left")
     rank: int = Field(ge=1, le=512, description="length of the factors")
     max_iter: int = Field(ge=1, description="iterations of ALS")
+    warm_start: int = Field(
+        ge=0,
+        le=100,
+        description="iterations of ALS from the last released factors, in place of max_iter from random ones; 0: never",
+    )
+    retrain_days: int = Field(
+        ge=0, description="a model fitted fewer days ago is kept: users with news are folded into its items; 0: none is"
+    )
     reg: float = Field(ge=0, description="penalty on the factors")
     alpha: float = Field(gt=0, description="confidence per unit of strength")
     seed: Seed = Field(description="same seed and data, same factors")
@@ -115,6 +123,8 @@ class RecommendParams(StrengthParams):
         if self.diversity and self.model != "als":
             raise ValueError(f"diversity must be 0 where the model is {self.model}, which has no factors; set "
                              "rules.max_per_category instead")  # fmt: skip
+        if self.warm_start and self.engine == "mllib":
+            raise ValueError("warm_start must be 0 where the engine is mllib, which always begins from random factors")
         if self.model == "buy_again" and self.exclude_owned and self.rules.bought_within_days["default"] is None:
             raise ValueError("exclude_owned must be false where the model is buy_again, which names what is owned; "
                              "or say in rules.bought_within_days for how many days a purchase counts")  # fmt: skip

@@ -284,7 +284,8 @@ MODELS = Table(
 
 FACTORS = Table(
     name="ops.factors",
-    doc="One row per model and user or item: the large part of a factor model.",
+    doc="One row per model and user or item: the large part of a factor model. Of a model into which users were "
+    "folded, these users alone: the others are those of its base, which ops.models names.",
     key=("model_id", "side", "id"),
     partition_by=("run_id",),
     columns=(
@@ -292,8 +293,20 @@ FACTORS = Table(
         text("model_id", "model in ops.models", required=True),
         text("side", "user or item", required=True),
         text("id", "the shop's own id", required=True, personal=True),
-        Column("number", IntegerType(), "number inside the fit, in sorted order of id", required=True, low=0),
+        Column(
+            "number",
+            IntegerType(),
+            "number inside the fit, in sorted order of id; 0 of users who were folded in",
+            required=True,
+            low=0,
+        ),
         Column("factor", ArrayType(DoubleType()), "its factor", required=True),
+        Column(
+            "fingerprint",
+            LongType(),
+            "hash of what a user has done, by which a later run sees who has news; null of items, and where "
+            "retrain_days is 0",
+        ),
     ),
 )
 

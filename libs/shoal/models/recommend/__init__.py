@@ -1,12 +1,13 @@
 """Who wants what: lists for users, of models that name items one after the other, and lists beside items."""
 
 from shoal.models.recommend.acts import abandoned, acts, habits, owned
-from shoal.models.recommend.als import ALS, AlsModel, FittedAls, fit
+from shoal.models.recommend.als import ALS, AlsModel, FittedAls, LastFactors, fit, settings_of
 from shoal.models.recommend.arranging import PINNED, arranged, candidates, is_arranged
 from shoal.models.recommend.backtesting import Backtest, backtest, measure
 from shoal.models.recommend.bought_together import bought_together
 from shoal.models.recommend.buy_again import BUY_AGAIN, again_model
 from shoal.models.recommend.by_segment import BY_SEGMENT, FittedBySegment, by_segment, shown_by_segment
+from shoal.models.recommend.fold_in import fingerprints, folded_in
 from shoal.models.recommend.latest import ABANDONED_CART, cart_model
 from shoal.models.recommend.lists import Explaining, Voice, lists, named_by, nothing, told
 from shoal.models.recommend.measuring import Judgement, judge
@@ -21,8 +22,9 @@ OF_ONES_OWN = (BUY_AGAIN, ABANDONED_CART)  # models that name what the user know
 
 __all__ = [
     "ABANDONED_CART", "ALS", "BUY_AGAIN", "BY_SEGMENT", "OF_ONES_OWN", "PINNED", "POPULARITY", "TRENDING", "AlsModel",
-    "Backtest", "Because", "Explaining", "FittedAls", "FittedBySegment", "Judgement", "Voice", "abandoned", "acts",
-    "admitted", "again_model", "arranged", "backtest", "best_sellers", "bought_together", "by_segment", "candidates",
-    "cart_model", "fit", "habits", "is_arranged", "judge", "lists", "measure", "named_by", "nothing", "owned",
-    "shown_by_segment", "similar_items", "still_owned", "strengths", "told", "trend_model",
+    "Backtest", "Because", "Explaining", "FittedAls", "FittedBySegment", "Judgement", "LastFactors", "Voice",
+    "abandoned", "acts", "admitted", "again_model", "arranged", "backtest", "best_sellers", "bought_together",
+    "by_segment", "candidates", "cart_model", "fingerprints", "fit", "folded_in", "habits", "is_arranged", "judge",
+    "lists", "measure", "named_by", "nothing", "owned", "settings_of", "shown_by_segment", "similar_items",
+    "still_owned", "strengths", "told", "trend_model",
 ]  # fmt: skip

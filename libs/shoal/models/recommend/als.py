@@ -1,5 +1,7 @@
 """Strengths -> factors of users and items: implicit ALS."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +23,10 @@ Engine = Literal["mllib", "native"]
 ALS = "als"
 SAME_TASTE = "chosen by people with the same taste"
 
+_LEARNED_BY = (
+    "weights", "half_life_days", "engine", "rank", "max_iter", "reg", "alpha", "seed", "min_interactions",
+    "popularity_days", "test_days", "k",
+)  # fmt: skip
 _PAIRS_PER_BLOCK = 250_000  # of MLlib; blocks depend on the data's size alone, as the first factors depend on them
 
 
@@ -37,6 +43,20 @@ class AlsModel:
     alpha: float
     seed: int
     engine: str = "mllib"  # what fitted it
+    started_from: str | None = None  # model whose factors the fit went on from; None: it began from random ones
+    settings: str = ""  # hash of what it was fitted and measured by, of :func:`settings_of`
+    fitted_on: str = ""  # first day that the fit did not see: its item factors and the ages of strengths are of then
+    base: str | None = None  # model into which users were folded since: all that is not its own is that model's
+    shown: str = ""  # hash of what lists by it could name, of :mod:`shoal.lists.carrying`; empty: not kept
+
+
+@dataclass(frozen=True)
+class LastFactors:
+    """What a fit may go on from."""
+
+    model_id: str
+    rows: DataFrame  # side, id and factor
+    iterations: int  # from there, in place of ``max_iter`` from random factors
 
 
 @dataclass(frozen=True)
@@ -68,7 +88,8 @@ class Als:
 
     The same pairs give the same factors, whatever their order and partitioning: ids are numbered in sorted order. Of
     MLlib on a cluster, the order in which shuffled blocks arrive may still move the last digits; of the native
-    engine, another processor may.
+    engine, another processor may. What the native engine goes on from is part of what it learns from; MLlib always
+    begins from random factors, as it cannot be given others.
     """
 
     name: ClassVar[str] = ALS
@@ -86,29 +107,44 @@ class Als:
     seed: int = 7
     min_interactions: int = 1  # fewer pairs: nothing is learned
 
-    def fit(self, pairs: DataFrame) -> FittedAls | None:
-        """Learn from ``user_id``, ``item_id`` and ``strength``; None with fewer than ``min_interactions`` pairs."""
+    def fit(self, pairs: DataFrame, last: LastFactors | None = None) -> FittedAls | None:
+        """Learn from pairs.
+
+        Args:
+            pairs: ``user_id``, ``item_id`` and ``strength``.
+            last: factors of this rank, by the same settings, to go on from.
+
+        Returns:
+            What was learned; None with fewer than ``min_interactions`` pairs.
+        """
         strength = F.col("strength").cast("float").alias("strength")
         with persisted(pairs.select("user_id", "item_id", strength)) as known:
             interactions = known.count()
             if interactions < max(self.min_interactions, 1):
                 return None
             engine = self.engine if interactions <= PAIRS_IN_ONE_TASK else "mllib"
-            fitted = self._native(known) if engine == "native" else self._mllib(known, interactions)
+            last = last if engine == "native" else None
+            fitted = self._native(known, last) if engine == "native" else self._mllib(known, interactions)
         user_factors, item_factors = fitted
         both = [rows.select(F.lit(side).alias("side")) for side, rows in zip(("user", "item"), fitted, strict=True)]
         sides = {row["side"]: row["count"] for row in both[0].union(both[1]).groupBy("side").count().collect()}
         model = AlsModel(
             rank=self.rank, users=sides["user"], items=sides["item"], interactions=interactions,
-            max_iter=self.max_iter, reg=self.reg, alpha=self.alpha, seed=self.seed, engine=engine,
+            max_iter=self._iterations(last), reg=self.reg, alpha=self.alpha, seed=self.seed, engine=engine,
+            started_from=last.model_id if last else None,
         )  # fmt: skip
         return FittedAls(model, user_factors, item_factors)
 
-    def _native(self, pairs: DataFrame) -> tuple[DataFrame, DataFrame]:
+    def _iterations(self, last: LastFactors | None) -> int:
+        return last.iterations if last else self.max_iter
+
+    def _native(self, pairs: DataFrame, last: LastFactors | None) -> tuple[DataFrame, DataFrame]:
         loop = partial(
-            factors_of_pairs, threads=threads_of_a_task(pairs.sparkSession), rank=self.rank, iterations=self.max_iter,
-            reg=self.reg, alpha=self.alpha, seed=self.seed,
+            factors_of_pairs, threads=threads_of_a_task(pairs.sparkSession), rank=self.rank,
+            iterations=self._iterations(last), reg=self.reg, alpha=self.alpha, seed=self.seed,
         )  # fmt: skip
+        if last is not None:
+            pairs = pairs.unionByName(last.rows.select("side", "id", "factor"), allowMissingColumns=True)
         schema = "side string, id string, number int, factor array<double>"
         factors = pairs.repartition(1).mapInArrow(loop, schema).checkpoint()
         return factors.where("side = 'user'"), factors.where("side = 'item'")
@@ -133,12 +169,18 @@ class Als:
         return _factors("user", als.userFactors, users), _factors("item", als.itemFactors, items)
 
 
-def fit(strengths: DataFrame, params: RecommendParams) -> FittedAls | None:
+def fit(strengths: DataFrame, params: RecommendParams, last: LastFactors | None = None) -> FittedAls | None:
     """:class:`Als` with the settings of a list; None with fewer than ``min_interactions`` pairs."""
     return Als(
         engine=params.engine, rank=params.rank, max_iter=params.max_iter, reg=params.reg, alpha=params.alpha,
         seed=params.seed, min_interactions=params.min_interactions,
-    ).fit(strengths)  # fmt: skip
+    ).fit(strengths, last)  # fmt: skip
+
+
+def settings_of(params: RecommendParams) -> str:
+    """Hash of the settings by which a list's model is fitted and measured; a model of others is no last one of it."""
+    said = params.model_dump(mode="json", include={*_LEARNED_BY})
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def _factors(side: str, factors: DataFrame, ids: DataFrame) -> DataFrame:

@@ -39,9 +39,9 @@ class Because:
         by_user = Window.partitionBy("user_id").orderBy(F.desc("strength"), "item_id")
         recent = (
             self.own.join(best.select("user_id").distinct(), "user_id", how="left_semi")
+            .join(numbers, "item_id", how="inner")
             .withColumn("place", F.row_number().over(by_user))
             .where(F.col("place") <= _MOST)
-            .join(numbers, "item_id", how="inner")
         )
         lists = named.groupBy("user_id").agg(F.sort_array(F.collect_list("number")).alias("named"))
         has = recent.groupBy("user_id").agg(

@@ -12,12 +12,21 @@ from shoal.tables.vocabulary import WEIGHTED
 _UNIT = 1e-9  # strengths are summed as whole multiples of this, so that no order of addition can change a sum
 
 
-def strengths(user_item_days: DataFrame, *, as_of: date, params: StrengthParams) -> DataFrame:
+def strengths(
+    user_item_days: DataFrame, *, as_of: date, params: StrengthParams, clock: date | None = None
+) -> DataFrame:
     """How much each user has shown to want each item: faded, weighted counts of acts before ``as_of``.
 
     Each tile counts weight x count x 0.5^(age / half_life_days), with its age in days from event_date to
-    as_of. A return takes back the latest purchases of the item that are not taken back yet
+    the clock. A return takes back the latest purchases of the item that are not taken back yet
     (:func:`_kept_share`), so a purchase wholly returned counts 0.
+
+    Args:
+        user_item_days: rows of ``features.user_item_days``.
+        as_of: first shop-local day that must *not* be seen.
+        params: weights and half-life.
+        clock: the day from which ages are counted; None: ``as_of``. An earlier one, that of a model which is kept,
+            leaves the strengths of everyone without news as they were when it was fitted.
 
     Returns:
         ``user_id``, ``item_id`` and ``strength``, rounded to six digits; pairs that come to 0 are left out.
@@ -29,7 +38,7 @@ def strengths(user_item_days: DataFrame, *, as_of: date, params: StrengthParams)
     if unknown:
         raise ConfigError(bulleted("cannot weigh interactions:", unknown))
     seen = user_item_days.where(F.col("event_date") < F.lit(as_of))
-    age_days = F.date_diff(F.lit(as_of), F.col("event_date"))
+    age_days = F.date_diff(F.lit(clock or as_of), F.col("event_date"))
     fading = F.pow(F.lit(0.5), age_days / F.lit(params.half_life_days))
 
     def units(amount: Column) -> Column:
