@@ -104,6 +104,8 @@ def _explaining(als: FittedAls, shop: Assortment, params: RecommendParams) -> Ex
         return recommend.because(als, own)
     content = recommend.content_model(params, shop.items)
     more, new = recommend.with_new_items(als, shop.liked(params), content)
+    if more.model.items == als.model.items:
+        return recommend.because(als, own)
     return recommend.WithNewItems(recommend.because(more, own), new, params.new_items)
 
 
