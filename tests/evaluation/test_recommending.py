@@ -21,6 +21,7 @@ from shoal.evaluation.report import write
 from shoal.evaluation.request import Request, parsed_split
 from shoal.models.recommend.als import Als
 from shoal.models.recommend.blend import Blend
+from shoal.models.recommend.content import Content
 
 ROOT = Path(__file__).parents[2]
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -68,6 +69,28 @@ def shop(users=24, items=16):
             at = START + timedelta(hours=n, minutes=u)
             rows.append((name, f"i{item:02}{ODD if item == 3 else ''}", event, at.isoformat()))
     return rows
+
+
+def test_content_finds_what_is_like_what_a_user_likes(run, tmp_path):
+    """The table of items says of each twice what it is, and once something else: what most rows say counts."""
+    names = sorted({row[1] for row in shop()})
+    kind = {name: f"{'even' if n % 2 == 0 else 'odd'} thing" for n, name in enumerate(names)}
+    rows = [(name, said, 5) for name in names for said in (kind[name], kind[name], "a mistake")]
+    told = {"items": table(tmp_path / "items.csv", ("sku", "name", "cost"), rows),
+            "item_columns": {"item": "sku", "title": "name", "price": "cost"}}  # fmt: skip
+    known = {"popularity": Popular(), "content": Content()}
+    found = run(shop(), known=known, split="leave-last-out", k=(2,), models=("content",), **told)
+
+    assert found["content"]["recall@2"]["mean"] == 1.0
+    assert found["content"]["ndcg@2"]["mean"] > found["popularity"]["ndcg@2"]["mean"]
+    assert "catalogue" not in found["parameters"]["content"]["model"]
+
+
+def test_a_table_of_items_that_names_none_is_refused(run, tmp_path):
+    told = {"items": table(tmp_path / "items.csv", ("sku", "name"), [("", "mug")]),
+            "item_columns": {"item": "sku", "title": "name"}}  # fmt: skip
+    with pytest.raises(DataError, match=r"no row of column sku names an item"):
+        run(shop(), split="leave-last-out", **told)
 
 
 def test_the_planted_taste_is_found(run):

@@ -1,5 +1,6 @@
 """A request is read or refused without Spark, everything that is wrong at once."""
 
+import re
 from datetime import date
 
 import pytest
@@ -18,8 +19,9 @@ def ask(tmp_path):
         plain = {
             "interactions": HERE, "test": None, "split": "within-item:0.75", "columns": "user=u,item=i", "where": None,
             "k": "10", "negatives": None, "relevant": None, "weights": None, "rating": None, "half_life": None,
-            "keep_seen": False, "tune": 0, "models": "popularity", "known_models": ["popularity", "als", "item_knn"],
-            "resamples": 100, "seed": 1, "out": tmp_path / "metrics.json",
+            "keep_seen": False, "tune": 0, "models": "popularity",
+            "known_models": ["popularity", "als", "item_knn", "content"],
+            "items": None, "item_columns": None, "resamples": 100, "seed": 1, "out": tmp_path / "metrics.json",
         }  # fmt: skip
         return asked(**{**plain, **given})
 
@@ -125,3 +127,31 @@ def test_a_good_request(ask):
     assert request.by_position
     assert request.models == ("als", "popularity")
     assert request.k == (10, 20)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"models": "content"}, "--models: content compares what is said of items; give a table of that with --items"),
+        ({"item_columns": "item=sku"}, "--item-columns: needs --items"),
+        (
+            {"items": HERE},
+            "--items: needs --item-columns, which of its columns are item, title, category, brand, price",
+        ),
+        (
+            {"items": HERE, "item_columns": "item=sku"},
+            "--item-columns: name one more, of title, category, brand, price",
+        ),
+        ({"items": HERE, "item_columns": "title=name"}, "--item-columns: item= is missing"),
+        ({"items": HERE, "item_columns": "item=a,titel=b"}, "unknown role 'titel'; did you mean title?"),
+        ({"items": "no/such", "item_columns": "item=a,title=b"}, "--items: no/such does not exist"),
+    ],
+)
+def test_what_is_said_of_items_is_named_with_its_columns(ask, given, said):
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        ask(**given)
+
+
+def test_content_may_be_measured_where_items_are_described(ask):
+    request = ask(items=HERE, item_columns="item=sku,title=name", models="content")
+    assert (request.items, request.item_columns) == (HERE, {"item": "sku", "title": "name"})

@@ -229,7 +229,7 @@ def because(spark):
     fitted = FittedAls(model, side("user", {"u": (1.0, 1.0), "v": (1.0, 0.0)}), side("item", ways))
     own = [("u", "e", 1.0, False, "Compass"), ("u", "n", 9.0, True, None), ("v", "s", 5.0, True, "Sand")]
     schema = "user_id string, item_id string, strength double, bought boolean, title string"
-    return Because(fitted, few_rows(spark, schema, own))
+    return Because(fitted, few_rows(spark, schema, own), fitted)
 
 
 def test_the_reason_is_the_own_item_that_points_the_same_way(because, few, items_of, spark):
@@ -257,7 +257,7 @@ def test_only_the_strongest_of_the_own_items_are_looked_at(because, few, items_o
 def test_what_was_only_looked_for_is_said_so(because, few, items_of, spark):
     nothing = few_rows(spark, "user_id string, item_id string", [("u", "ne")])
     own = because.own.where("item_id = 'e'")
-    only = Because(because.als, own)
+    only = Because(because.model, own, because.likeness)
     found = lists_of(lists([Voice(only, "als")], few(user_id=("u",)), nothing, items_of("e", "n"), 3))
 
     assert found == {"u": [("e", "als", SAME_TASTE), ("n", "als", SAME_TASTE)]}

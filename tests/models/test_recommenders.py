@@ -5,14 +5,17 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from shoal.frames import few_rows
 from shoal.kernels.als import fit as fit_factors
+from shoal.kernels.content import sparse_matrix, terms_of_items
 from shoal.kernels.ease import weights_of
 from shoal.models.recommend.als import Als
 from shoal.models.recommend.blend import Blend
 from shoal.models.recommend.buy_again import BuyAgain
+from shoal.models.recommend.content import CATALOGUE, Content
 from shoal.models.recommend.item_item import Ease, ItemKnn
 from shoal.models.recommend.latest import Latest
 from shoal.models.recommend.popularity import Popularity
@@ -41,6 +44,13 @@ def shop() -> list[tuple]:
 
 
 SHOP = [*shop(), ("🐟", "9", 1.0, 1, NEWEST, NEWEST)] if ("🐟", "9") not in {row[:2] for row in shop()} else shop()
+TOLD = [  # what is said of each item but the last
+    (item, words, path, "Ü" if n % 3 else "V", 2.0 + n)
+    for n, (item, words, path) in enumerate(zip(
+        ITEMS[:-1], ("Red mug", "mug BLUE", "lamp", "red lamp", "ü mug", "ü", "blue", "oak tin", "Oak lamp"),
+        ("A/B", "A/C", "D/B", "A/B", "D/E", "D/E", "A/C", "A/B", "D/B"), strict=True,
+    ))
+]  # fmt: skip
 BARRED = [(u, i) for u, i, *_ in SHOP if u not in ("10", "u 1")] + [("never seen", "i4"), ("10", "i3")]
 ALL_USERS, ALL_ITEMS = sorted(USERS, key=str.encode), sorted(ITEMS, key=str.encode)
 BY_USER = {u: n for n, u in enumerate(ALL_USERS)}
@@ -156,6 +166,22 @@ def by_blend(model: Blend) -> dict:
     return sums
 
 
+def by_content(model: Content) -> dict:
+    """Cosines of what users like with all items."""
+    told = [
+        {"item_id": i, "title": words.lower().split(), "category": [path[: n + 1].lower() for n in (0, 2)],
+         "brand": [brand.lower()], "price": price}
+        for i, words, path, brand, price in TOLD
+    ]  # fmt: skip
+    kinds = ("title", "category", "brand", "price")
+    weights = {kind: getattr(model, kind) for kind in kinds}
+    table = pa.Table.from_batches([*terms_of_items(pa.Table.from_pylist(told).to_batches(), weights=weights)])
+    rows = np.zeros((len(ALL_ITEMS), sparse_matrix(table).shape[1]))
+    rows[[BY_ITEM[i] for i in table["item_id"].to_pylist()]] = sparse_matrix(table).toarray()
+    likes = powered(model.power) @ rows
+    return of_known_users(likes / (np.linalg.norm(likes, axis=1, keepdims=True) + 1e-150) @ rows.T)
+
+
 def lists(scores: dict, n: int) -> dict:
     """Per asked user the best items and their scores, of a group the best, of equal ones the first in byte order."""
     found: dict = {}
@@ -169,7 +195,7 @@ def lists(scores: dict, n: int) -> dict:
 
 ORACLES = {
     Als: by_als, ItemKnn: by_items, UserKnn: by_users, Ease: by_ease, Popularity: by_popularity, BuyAgain: by_habit,
-    Blend: by_blend, Trending: by_trend, Latest: by_time,
+    Blend: by_blend, Trending: by_trend, Latest: by_time, Content: by_content,
 }  # fmt: skip
 
 MODELS = {
@@ -182,7 +208,13 @@ MODELS = {
     "trending": (Trending(days=40, prior=3.0), 3),
     "latest": (Latest(days=120), 3),
     "blend": (Blend((Popularity(), BuyAgain()), (0.5, 2.0), candidates=4), 3),
+    "content": (Content(), 3),
 }
+
+
+def told_of(spark, model, rows=TOLD):
+    """The model, with what is said of items where it asks for that."""
+    return replace(model, catalogue=few_rows(spark, CATALOGUE, rows)) if isinstance(model, Content) else model
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +245,7 @@ def best_of(model, pairs, asked, n) -> dict:
 def test_lists_are_those_of_the_dense_model(spark, asked, name):
     model, n = MODELS[name]
     rows = random.Random(name).sample(SHOP, len(SHOP))
-    found = best_of(model, few_rows(spark, PAIRS, rows).repartition(3), asked, n)
+    found = best_of(told_of(spark, model), few_rows(spark, PAIRS, rows).repartition(3), asked, n)
     expected = lists(ORACLES[type(model)](model), n)
 
     assert {u: [i for i, _ in rows] for u, rows in found.items()} == {
@@ -276,7 +308,8 @@ def test_a_blend_has_a_weight_for_each_model():
 @pytest.mark.parametrize("name", [*RECOMMENDERS])
 def test_a_shop_of_one_user_and_one_item(spark, name):
     pairs = few_rows(spark, PAIRS, [("ü", " ", 1.0, 1, None, None)])
-    fitted = RECOMMENDERS[name]().fit(pairs)
+    told = [(item, "mug", None, None, None) for item in (" ", "new")]
+    fitted = told_of(spark, RECOMMENDERS[name](), told).fit(pairs)
     assert fitted is not None
     users = few_rows(spark, "user_id string", [("ü",), ("cold",)])
     items = few_rows(spark, "item_id string, item_group_id string", [(" ", " "), ("new", "new")])
@@ -291,6 +324,7 @@ def test_a_shop_of_one_user_and_one_item(spark, name):
         "als": alone,
         "buy_again": alone,
         "latest": alone,
+        "content": alone | {("ü", "new")},
     }
     assert found == expected.get(name, set())
 
@@ -298,14 +332,22 @@ def test_a_shop_of_one_user_and_one_item(spark, name):
 @pytest.mark.long
 @pytest.mark.parametrize("name", [*RECOMMENDERS])
 def test_nothing_is_learned_from_nothing(spark, name):
-    assert RECOMMENDERS[name]().fit(few_rows(spark, PAIRS, [])) is None
+    assert told_of(spark, RECOMMENDERS[name]()).fit(few_rows(spark, PAIRS, [])) is None
+
+
+@pytest.mark.long
+def test_content_learns_nothing_where_nothing_is_said_of_what_anybody_has(spark):
+    pairs = few_rows(spark, PAIRS, SHOP)
+    assert Content().fit(pairs) is None
+    assert told_of(spark, Content(), []).fit(pairs) is None
+    assert told_of(spark, Content(), [(f"other {n}", "mug", None, None, None) for n in range(2)]).fit(pairs) is None
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in MODELS if name != "buy_again"])
 def test_blocks_change_nothing(spark, asked, name, monkeypatch):
     model, n = MODELS[name]
-    pairs = few_rows(spark, PAIRS, SHOP)
+    model, pairs = told_of(spark, model), few_rows(spark, PAIRS, SHOP)
     whole = best_of(model, pairs, asked, n)
     for part in ("products._LEFT_ENTRIES", "products._RIGHT_ENTRIES", "scoring._USER_FLOATS", "scoring._ITEM_FLOATS"):
         monkeypatch.setattr(f"shoal.models.recommend.{part}", 20)

@@ -33,6 +33,14 @@ def evaluate() -> None:
     "time:2011-09-10..2011-12-09, leave-last-out or leave-one-out.",
 )
 @click.option("--test", metavar="PATH", help="What is held out, in place of --split; of the same columns.")
+@click.option(
+    "--items", metavar="PATH", help="What is said of items, which content compares; of the formats of --interactions."
+)
+@click.option(
+    "--item-columns",
+    metavar="ROLE=COLUMN,...",
+    help="Of --items: item= and some of title=, category= (a path, its levels parted by /), brand=, price=.",
+)
 @click.option("--models", default="popularity,als", show_default=True, metavar="NAME,...", help="What to measure.")
 @click.option(
     "--k", default="10", show_default=True, metavar="K[,K]", help="Length of the lists; the first is tuned for."
@@ -76,7 +84,8 @@ def evaluate() -> None:
 def evaluate_recommend(
     interactions: str, columns: str, split: str | None, test: str | None, models: str, k: str, tune: int, seed: int,
     relevant: str | None, weights: str | None, rating: Any, half_life: float | None, where: str | None,
-    keep_seen: bool, negatives: str | None, resamples: int, out: Path, **given: Any,
+    keep_seen: bool, negatives: str | None, resamples: int, out: Path, items: str | None, item_columns: str | None,
+    **given: Any,
 ) -> None:  # fmt: skip
     """Hold rows out, fit models on the rest, and measure how well their lists name what was held out.
 
@@ -92,7 +101,8 @@ def evaluate_recommend(
         request = asked(
             interactions=interactions, test=test, split=split, columns=columns, where=where, k=k, negatives=negatives,
             relevant=relevant, weights=weights, rating=rating, half_life=half_life, keep_seen=keep_seen, tune=tune,
-            models=models, known_models=known, resamples=resamples, seed=seed, out=out,
+            items=items, item_columns=item_columns, models=models, known_models=known, resamples=resamples, seed=seed,
+            out=out,
         )  # fmt: skip
     with spark_of({**given, "lake": None}, "evaluate") as spark:
         from shoal.evaluation.recommending import evaluate as carried_out

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from shoal.evaluation.blending import blended
 from shoal.evaluation.bootstrap import bootstrap
+from shoal.evaluation.catalogue import catalogue
 from shoal.evaluation.lists import Ranked, Setting, among, ranked
 from shoal.evaluation.metrics import item_facts, list_figures, listed_likeness, names, user_figures
 from shoal.evaluation.pairs import Strength
@@ -49,24 +50,29 @@ def evaluate(spark: SparkSession, request: Request, known: Mapping[str, Recommen
         rating=request.rating or ("as_given" if "rating" in request.columns else "ignored"),
         half_life_days=request.half_life_days,
     )
-    models = {name: _seeded(known[name], request.seed) for name in dict.fromkeys([*request.models, BASELINE])}
-    settings = {name: Setting(model, strength) for name, model in models.items()}
-    fallback, trace = _seeded(known[BASELINE], request.seed), list[Tried]()
-    with prepared(spark, request, tell) as given:
+    fallback, trace = _with(known[BASELINE], {"seed": request.seed}), list[Tried]()
+    with ExitStack() as stack:
+        given = stack.enter_context(prepared(spark, request, tell))
+        more: dict[str, Any] = {"seed": request.seed}
+        if request.items is not None:
+            told = catalogue(spark, request.items, request.item_columns)
+            more["catalogue"] = stack.enter_context(persisted(told))
+        models = {name: _with(known[name], more) for name in dict.fromkeys([*request.models, BASELINE])}
+        settings = {name: Setting(model, strength) for name, model in models.items()}
         if request.tune:
             settings, trace = _tuned(request, given, settings, fallback, tell)
         return _measured(request, given, settings, fallback, trace, tell)
 
 
-def _seeded(model: Recommender, seed: int) -> Recommender:
-    """The model with the evaluation's seed, where it has one."""
+def _with(model: Recommender, more: Mapping[str, Any]) -> Recommender:
+    """The model with the evaluation's seed, and what is said of items, where it has a place for them."""
     any_model: Any = model
     fields = {field.name for field in dataclasses.fields(any_model)} if dataclasses.is_dataclass(any_model) else set()
-    given: dict[str, Any] = {"seed": seed} if "seed" in fields else {}
+    given = {name: value for name, value in more.items() if name in fields}
     if isinstance(model, Blend):
-        given["models"] = tuple(_seeded(member, seed) for member in model.models)
-    seeded: Recommender = dataclasses.replace(any_model, **given) if given else model
-    return seeded
+        given["models"] = tuple(_with(member, more) for member in model.models)
+    found: Recommender = dataclasses.replace(any_model, **given) if given else model
+    return found
 
 
 def _tuned(

@@ -163,7 +163,8 @@ def _parameters(setting: Setting) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     """Settings as JSON holds them; models within a blend with their names."""
     if dataclasses.is_dataclass(value):
-        own = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        fields = [field for field in dataclasses.fields(value) if field.repr]  # others are no settings but data
+        own = {field.name: _plain(getattr(value, field.name)) for field in fields}
         return {"name": getattr(value, "name", type(value).__name__), **own}
     return [_plain(part) for part in value] if isinstance(value, tuple | list) else value
 

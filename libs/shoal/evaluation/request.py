@@ -3,8 +3,8 @@
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Literal
@@ -12,6 +12,7 @@ from typing import Literal
 from shoal.errors import ConfigError, bulleted, did_you_mean
 
 ROLES = ("user", "item", "event", "rating", "time")
+ITEM_ROLES = ("item", "title", "category", "brand", "price")
 SPLITS = "within-item:SHARE, within-user:SHARE, time:SHARE, time:DAY, time:DAY..DAY, leave-last-out or leave-one-out"
 _REMOTE = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://|^dbfs:/")
 
@@ -61,6 +62,8 @@ class Request:
     rating: RatingUse | None = None  # what a rating makes of a row's strength
     half_life_days: float | None = None
     keeps_seen: bool = False  # pairs known from train may be named, and count
+    items: str | None = None  # path of a table of what is said of items
+    item_columns: Mapping[str, str] = field(default_factory=dict)  # as columns
     tune: int = 0  # configurations tried per model
     resamples: int = 1000  # of the bootstrap
 
@@ -70,26 +73,28 @@ class Request:
         return all(name.isdecimal() for name in self.columns.values())
 
 
-def parsed_columns(text: str) -> tuple[dict[str, str], list[str]]:
+def parsed_columns(
+    text: str, option: str = "--columns", roles: Sequence[str] = ROLES, needed: Sequence[str] = ("user", "item")
+) -> tuple[dict[str, str], list[str]]:
     """``user=..,item=..`` as a mapping, and what is wrong with it."""
     columns, problems = dict[str, str](), list[str]()
     for part in _parts(text):
         role, equals, name = (piece.strip() for piece in part.partition("="))
         if not equals or not name:
-            problems.append(f"--columns {part}: must be written ROLE=COLUMN, such as user=visitorid")
-        elif role not in ROLES:
-            problems.append(f"--columns {part}: unknown role {role!r}{did_you_mean(role, ROLES)}")
+            problems.append(f"{option} {part}: must be written ROLE=COLUMN, such as {needed[0]}=visitorid")
+        elif role not in roles:
+            problems.append(f"{option} {part}: unknown role {role!r}{did_you_mean(role, roles)}")
         elif role in columns:
-            problems.append(f"--columns {part}: {role} is given twice")
+            problems.append(f"{option} {part}: {role} is given twice")
         else:
             columns[role] = name
-    problems += [f"--columns: {role}= is missing; name its column" for role in ("user", "item") if role not in columns]
+    problems += [f"{option}: {role}= is missing; name its column" for role in needed if role not in columns]
     places = [name for name in columns.values() if name.isdecimal()]
     if places and len(places) < len(columns):
-        problems.append("--columns: some are numbers and some are names; numbers are places in text without a header")
-    problems += [f"--columns: {place} is no place; the first column is 1" for place in places if int(place) < 1]
+        problems.append(f"{option}: some are numbers and some are names; numbers are places in text without a header")
+    problems += [f"{option}: {place} is no place; the first column is 1" for place in places if int(place) < 1]
     twice = sorted({name for name in columns.values() if [*columns.values()].count(name) > 1})
-    problems += [f"--columns: {name} is given for two roles" for name in twice]
+    problems += [f"{option}: {name} is given for two roles" for name in twice]
     return columns, problems
 
 
@@ -182,6 +187,8 @@ def asked(
     half_life: float | None,
     keep_seen: bool,
     tune: int,
+    items: str | None,
+    item_columns: str | None,
     models: str,
     known_models: Iterable[str],
     resamples: int,
@@ -229,9 +236,11 @@ def asked(
     problems += [f"--models: unknown model {name!r}{did_you_mean(name, known)}" for name in names if name not in known]
     if not names:
         problems.append(f"--models: is empty; there are {', '.join(sorted(known))}")
+    of_items, wrong = _of_items(items, item_columns, names)
+    problems += wrong
     problems += [
         f"--{option}: {told}"
-        for option, path in (("interactions", interactions), ("test", test), ("negatives", negatives))
+        for option, path in (("interactions", interactions), ("test", test), ("negatives", negatives), ("items", items))
         if path is not None and (told := _absent(path))
     ]
     if out.is_dir():
@@ -244,7 +253,23 @@ def asked(
         interactions=interactions, columns=named, models=names, k=lengths, seed=seed, split=how[0] if how else None,
         test=test, where=where, negatives=negatives, relevant=wanted, weights=weighed, rating=rating,
         half_life_days=half_life, keeps_seen=keep_seen, tune=tune, resamples=resamples,
+        items=items, item_columns=of_items,
     )  # fmt: skip
+
+
+def _of_items(items: str | None, columns: str | None, models: Iterable[str]) -> tuple[dict[str, str], list[str]]:
+    """The columns of what is said of items, and what is wrong with them."""
+    if items is None:
+        problems = [] if columns is None else ["--item-columns: needs --items, the table whose columns these are"]
+        if "content" in models:
+            problems.append("--models: content compares what is said of items; give a table of that with --items")
+        return {}, problems
+    if columns is None:
+        return {}, [f"--items: needs --item-columns, which of its columns are {', '.join(ITEM_ROLES)}"]
+    named, problems = parsed_columns(columns, "--item-columns", ITEM_ROLES, ("item",))
+    if not problems and len(named) == 1:
+        problems.append(f"--item-columns: name one more, of {', '.join(ITEM_ROLES[1:])}")
+    return named, problems
 
 
 def _absent(path: str) -> str:

@@ -1,11 +1,14 @@
 """Candidates of users, as Arrow tables -> which of them make the lists, and in which order."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from shoal.kernels.content import of_length_1, sparse_matrix
 from shoal.kernels.sparse import lists_of, places_of, values_of
 
 Whole = npt.NDArray[np.int64]
@@ -108,15 +111,18 @@ def explain(left: pa.Table, right: pa.Table) -> pa.Table:
 
     Args:
         left: ``key``; per user the lists ``named`` and ``own``, numbers of items.
-        right: ``number`` and ``factor`` of items.
+        right: ``number`` of items, and ``factor``, or ``sources`` and ``weights`` of sparse rows.
 
     Returns:
-        ``key``, ``named`` and ``own``: of each named item the own one with the highest cosine of their factors, of
-        equal ones the first; no row where none is above 0 or no factor is known, and never the item itself.
+        ``key``, ``named`` and ``own``: of each named item the own one with the highest cosine of their rows, of
+        equal ones the first; no row where none is above 0 or no row is known, and never the item itself.
     """
     ordered = right.sort_by("number")
     known = ordered["number"].to_numpy().astype(np.int64)
-    factors = _directions(ordered) if len(known) else np.empty((0, 1), np.float32)
+    if "sources" in ordered.column_names:
+        cosines_of: Callable[[Whole, Whole], Numbers] = partial(_of_sparse, of_length_1(sparse_matrix(ordered)))
+    else:
+        cosines_of = partial(_of_dense, _directions(ordered) if len(known) else np.empty((0, 1), np.float32))
     named_bounds, named = lists_of(left, "named")
     own_bounds, own = lists_of(left, "own")
     named_at, own_at = places_of(named, known), places_of(own, known)
@@ -126,8 +132,9 @@ def explain(left: pa.Table, right: pa.Table) -> pa.Table:
         mine = np.flatnonzero(own_at[own_bounds[user] : own_bounds[user + 1]] >= 0) + own_bounds[user]
         if not len(mine) or those.start == those.stop:
             continue
-        cosines = factors[named_at[those]].astype(np.float64) @ factors[own_at[mine]].astype(np.float64).T
-        cosines = np.round(cosines, 9)  # so that the order of addition, and of blocks, decides nothing
+        cosines = np.round(
+            cosines_of(named_at[those], own_at[mine]), 9
+        )  # so that the order of addition, and of blocks, decides nothing
         cosines[named[those][:, None] == own[mine][None, :]] = -1
         cosines[named_at[those] < 0] = -1
         first = cosines.argmax(axis=1)
@@ -141,3 +148,13 @@ def explain(left: pa.Table, right: pa.Table) -> pa.Table:
             "own": pa.array(best[kept].astype(np.int32)),
         }
     )
+
+
+def _of_dense(rows: npt.NDArray[np.float32], some: Whole, others: Whole) -> Numbers:
+    found: Numbers = rows[some].astype(np.float64) @ rows[others].astype(np.float64).T
+    return found
+
+
+def _of_sparse(rows: Any, some: Whole, others: Whole) -> Numbers:
+    found: Numbers = (rows[some] @ rows[others].T).toarray()
+    return found

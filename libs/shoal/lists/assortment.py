@@ -110,13 +110,19 @@ class Assortment:
             self._liked[key] = self.held.enter_context(persisted(found))
         return self._liked[key]
 
+    @property
+    def _catalogue(self) -> DataFrame:
+        """Rows of silver.items."""
+        return self.lake.read(ITEMS, self.run.versions_read[ITEMS.name])
+
     @contextmanager
     def backtest(self, days: int) -> Iterator[Backtest]:
         """What was known so many days before the run's day, and what was bought since."""
         with self.people.kept_tiles(USER_ITEM_DAYS, self.run.day - timedelta(days=days)) as tiles:
             earlier = None if self.people.are_users_only else self._of_who_counts(tiles)
+            then = goods_at(self._catalogue, self.run.day - timedelta(days=days))
             with recommend.backtest(
-                self.item_days, self.groups, as_of=self.run.day, days=days, known_before=earlier
+                self.item_days, self.groups, as_of=self.run.day, days=days, known_before=earlier, catalogue=then
             ) as test:
                 yield test
 

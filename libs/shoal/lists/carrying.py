@@ -52,8 +52,9 @@ def offer(shop: Assortment, params: RecommendParams, item_factors: DataFrame) ->
         F.bit_xor(F.when(F.col("is_known"), said)), F.count_if(F.col("is_admitted") & F.col("is_known").isNull())
     ).first()
     assert row is not None, "an aggregate has one row"
-    if recommend.is_arranged(params) or any(days is not None for days in params.rules.bought_within_days.values()):
-        return Offer("", row[1])  # fame, usual prices and the age of purchases decide, too
+    ages = any(days is not None for days in params.rules.bought_within_days.values())
+    if recommend.is_arranged(params) or params.new_items or ages:
+        return Offer("", row[1])  # fame, usual prices, what is said of items and the age of purchases decide, too
     decides = json.dumps([code_version(), params.top_n, params.exclude_owned, row[0]])
     return Offer(hashlib.sha256(decides.encode()).hexdigest(), row[1])
 

@@ -1,7 +1,9 @@
 """Which models name the items of a list: today's, the last one that was released, or what is popular."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from datetime import date
+from typing import NamedTuple, cast
 
 from pyspark.sql import DataFrame
 
@@ -15,7 +17,8 @@ from shoal.lists.between import Kept
 from shoal.lists.carrying import Carried
 from shoal.models import recommend
 from shoal.models.metric import Metric, stands_in
-from shoal.models.recommend import AlsModel, Because, Explaining, FittedAls, Judgement, Voice
+from shoal.models.recommend import AlsModel, Explaining, FittedAls, Judgement, Voice
+from shoal.models.recommend.recommender import Fitted
 from shoal.params import RecommendParams
 
 STAGE = between.STAGE
@@ -42,24 +45,21 @@ def voices(
     """Who names the items of a list.
 
     Args:
-        judged: what als of this list is worth.
+        judged: what the model of this list is worth, where it is one of taste.
         kept: the model that is kept; None: it is fitted anew.
     """
     params = config.recommend[entry]
-    own: Explaining | None = None
-    match params.model:
-        case recommend.BUY_AGAIN:
-            own = recommend.again_model(params).fit(recommend.habits(shop.acts))
-        case recommend.ABANDONED_CART:
-            own = recommend.cart_model(params, shop.run.day).fit(recommend.abandoned(shop.acts))
-        case recommend.TRENDING:
-            own = recommend.trend_model(params, shop.run.day).fit(recommend.habits(shop.acts))
-    first = [] if own is None else [Voice(own, params.model)]
-    if params.model in recommend.OF_ONES_OWN:
-        return Chosen(first, [])
-    said, carried = list[Metric](), None
+    first, said, carried = list[Voice](), list[Metric](), None
     if params.model == recommend.ALS:
         first, said, carried = _chosen(lake, config, run, shop, entry, judged, kept)
+    elif params.model in recommend.OF_TASTE:
+        first, said = _of_taste(config, run, shop, entry, judged)
+    elif params.model != recommend.POPULARITY:
+        own = _fitted(shop, params)
+        first = [Voice(cast(Explaining, own), params.model)] if own is not None else []  # these explain themselves
+    if params.model in recommend.OF_ONES_OWN:
+        return Chosen(first, [])
+    if params.model in recommend.OF_TASTE:
         near = shop.by_segment(next(iter(config.segments), None), config.by_segment)
         first.append(Voice(near, recommend.BY_SEGMENT))
     popular = recommend.best_sellers(shop.acts, shop.admitted(params), as_of=run.day, days=params.popularity_days)
@@ -74,8 +74,7 @@ def named(chosen: Chosen, shop: Assortment, params: RecommendParams) -> DataFram
         users = users.join(carried.users, "user_id", how="left_anti")
     found = recommend.named_by(voices, users, barred, items, recommend.candidates(params))
     if recommend.is_arranged(params):
-        factors = next((voice.fitted.als.item_factors for voice in voices if isinstance(voice.fitted, Because)), None)
-        found = recommend.arranged(found, users, barred, items, shop.acts, params, factors)
+        found = recommend.arranged(found, users, barred, items, shop.acts, params, _factors(voices))
     made = recommend.told(found, users)
     return made if carried is None else made.unionByName(carried.rows)
 
@@ -112,12 +111,12 @@ def _chosen(
     if fitted is not None:
         fitted, rows = _identified(fitted, shop, params)
         model_id = stored(lake, config, run, entry, fitted, judged, rows)
-        return Chosen([Voice(Because(fitted, shop.own(params)), recommend.ALS, model_id)], [])
+        return Chosen([Voice(_explaining(fitted, shop, params), recommend.ALS, model_id)], [])
     failed = failed or f"needs {params.min_interactions:,} pairs of user and item and found fewer"
     stand, said = stand_in(lake, config, run, entry, failed)
     if stand is None:
         return Chosen([], [said])
-    return Chosen([Voice(Because(stand.model, shop.own(params)), model_store.LAST_MODEL, stand.model_id)], [said])
+    return Chosen([Voice(_explaining(stand.model, shop, params), model_store.LAST_MODEL, stand.model_id)], [said])
 
 
 def _identified(fitted: FittedAls, shop: Assortment, params: RecommendParams) -> tuple[FittedAls, DataFrame | None]:
@@ -141,8 +140,60 @@ def _kept(lake: Lake, config: Config, run: Run, shop: Assortment, entry: str, ju
             f"{carrying.said(carried, offer)}; {offer.without_factors:,} items that are offered have no factors before "
             "the next fit")  # fmt: skip
     run.note(f"{STAGE}.{entry}: {kept.with_news:,} {note}")
-    voice = Voice(Because(fitted, shop.own(params, kept.clock)), recommend.ALS, model_id)
+    voice = Voice(_explaining(fitted, shop, params, kept.clock), recommend.ALS, model_id)
     return Chosen([voice], [Metric(recommend.ALS, "folded_in", float(kept.with_news), note)], carried)
+
+
+def _explaining(als: FittedAls, shop: Assortment, params: RecommendParams, clock: date | None = None) -> Explaining:
+    """Als that says why it names an item, with new items where they are wanted.
+
+    Args:
+        clock: the day by which strengths are aged; None: that of the run.
+    """
+    own = shop.own(params, clock)
+    if not params.new_items:
+        return recommend.because(als, own)
+    content = recommend.content_model(params, shop.items)
+    more, new = recommend.with_new_items(als, shop.liked(params, clock), content)
+    if more.model.items == als.model.items:
+        return recommend.because(als, own)
+    return recommend.WithNewItems(recommend.because(more, own), new, params.new_items)
+
+
+def _of_taste(
+    config: Config, run: Run, shop: Assortment, entry: str, judged: Judgement
+) -> tuple[list[Voice], list[Metric]]:
+    """A model other than als, fitted on what users like; nothing of it is stored, so popularity stands in for it."""
+    params, failed = config.recommend[entry], judged.failed
+    fitted = None if failed else _fitted(shop, params)
+    if fitted is None:
+        failed = failed or "nothing is known of what users like"
+        run.stand_in(f"{STAGE}.{entry}: {failed}", "popularity stands in", config.strict)
+        return [], [stands_in(recommend.POPULARITY, failed)]
+    _warned(config, run, entry, judged)
+    return [Voice(recommend.because(fitted, shop.own(params)), params.model)], []
+
+
+def _fitted(shop: Assortment, params: RecommendParams) -> Fitted | None:
+    model = recommend.list_model(params, shop.run.day, shop.items)
+    return model.fit(recommend.learned_from(params.model, shop.acts, lambda: shop.liked(params)))
+
+
+def _factors(voices: Sequence[Voice]) -> DataFrame | None:
+    """The factors of items by als, where it is one of the voices."""
+    for voice in voices:
+        named = voice.fitted.model if isinstance(voice.fitted, recommend.WithNewItems) else voice.fitted
+        if isinstance(named, recommend.Because) and isinstance(named.model, FittedAls):
+            return named.model.item_factors
+    return None
+
+
+def _warned(config: Config, run: Run, entry: str, judged: Judgement) -> None:
+    """Say what is not known of a model that is shown."""
+    if judged.untested:
+        run.stand_in(f"{STAGE}.{entry}: {judged.untested}", "it is used as it is", config.strict)
+    if judged.undecided:
+        run.warn(f"{STAGE}.{entry}: {judged.undecided}")
 
 
 def stored(
@@ -159,10 +210,7 @@ def stored(
     Args:
         rows: of ``ops.factors``, where they are not just those that were fitted.
     """
-    if judged.untested:
-        run.stand_in(f"{STAGE}.{entry}: {judged.untested}", "it is used as it is", config.strict)
-    if judged.undecided:
-        run.warn(f"{STAGE}.{entry}: {judged.undecided}")
+    _warned(config, run, entry, judged)
     if fitted.model.engine != config.recommend[entry].engine:
         run.note(f"{STAGE}.{entry}: {fitted.model.interactions:,} pairs are more than one task takes: "
                  f"{fitted.model.engine} has fitted them")  # fmt: skip

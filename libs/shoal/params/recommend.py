@@ -78,13 +78,53 @@ class ListRules(Params):
         return self
 
 
+class ContentParams(Params):
+    """What counts when items are compared by what is said of them."""
+
+    title: float = Field(ge=0, description="weight of the words of titles; 0 leaves them out")
+    category: float = Field(ge=0, description="weight of the levels of category paths")
+    brand: float = Field(ge=0, description="weight of the brand")
+    price: float = Field(ge=0, description="weight of the price level, half an octave each")
+
+    @model_validator(mode="after")
+    def _some_weight(self) -> "ContentParams":
+        if not any((self.title, self.category, self.brand, self.price)):
+            raise ValueError("at least one must be above 0, got only 0")
+        return self
+
+
+class BlendParams(Params):
+    """What each model's word is worth in a blend of their rankings; 0 leaves it out."""
+
+    als: float = Field(ge=0, description="weight of als")
+    item_knn: float = Field(ge=0, description="weight of item_knn")
+    content: float = Field(ge=0, description="weight of content; it is left out where nothing is said of items")
+    ease: float = Field(ge=0, description="weight of ease")
+    user_knn: float = Field(ge=0, description="weight of user_knn")
+    popularity: float = Field(ge=0, description="weight of popularity")
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Those above 0, by the model's name."""
+        return {name: weight for name, weight in self.model_dump().items() if weight}
+
+    @model_validator(mode="after")
+    def _several(self) -> "BlendParams":
+        if len(self.weights) < 2:
+            raise ValueError("at least two must be above 0: one model alone is no blend")
+        return self
+
+
 class RecommendParams(StrengthParams):
     """One list per user."""
 
-    model: Literal["als", "buy_again", "popularity", "trending", "abandoned_cart"] = Field(
-        description="who fills the list: als and popularity what is new, buy_again what the user bought before, "
-        "trending what gains buyers, abandoned_cart what was left in the cart"
-    )
+    model: Literal[
+        "als", "ease", "item_knn", "user_knn", "content", "blend",
+        "buy_again", "popularity", "trending", "abandoned_cart",
+    ] = Field(
+        description="who fills the list: als, ease, item_knn, user_knn, content, blend and popularity what is new, "
+        "buy_again what the user bought before, trending what gains buyers, abandoned_cart what was left in the cart"
+    )  # fmt: skip
     engine: Literal["mllib", "native"] = Field(
         description="what fits the model: mllib over the cluster, native in one task"
     )
@@ -106,6 +146,11 @@ class RecommendParams(StrengthParams):
     alpha: float = Field(gt=0, description="confidence per unit of strength")
     seed: Seed = Field(description="same seed and data, same factors")
     min_interactions: int = Field(ge=1, description="fewer user-item pairs: nothing is learned")
+    content: ContentParams = Field(description="what counts for content, and for new items of als")
+    new_items: int = Field(
+        ge=0, le=1000, description="places of a list of als for items that nobody has touched, at most; 0: none"
+    )
+    blend: BlendParams = Field(description="what each model's word is worth, for blend")
     popularity_days: int = Field(ge=1, description="days before as_of whose buyers make an item popular")
     trend_days: int = Field(ge=1, description="days whose new buyers are set beside those of as many days before")
     cart_days: int = Field(ge=1, description="days for which what was left in a cart is named")
@@ -120,6 +165,9 @@ class RecommendParams(StrengthParams):
 
     @model_validator(mode="after")
     def _has_factors(self) -> "RecommendParams":
+        if self.new_items and self.model != "als":
+            raise ValueError(f"new_items must be 0 where the model is {self.model}: it gives new items places among "
+                             "those that als names")  # fmt: skip
         if self.diversity and self.model != "als":
             raise ValueError(f"diversity must be 0 where the model is {self.model}, which has no factors; set "
                              "rules.max_per_category instead")  # fmt: skip

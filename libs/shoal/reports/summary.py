@@ -12,7 +12,7 @@ from shoal.books import facts, releases
 from shoal.books.model_store import LAST_MODEL
 from shoal.lake import Lake
 from shoal.models.propensity.model import LOGISTIC_REGRESSION, RECENCY
-from shoal.models.recommend import ALS, BUY_AGAIN
+from shoal.models.recommend import BUY_AGAIN, OF_TASTE
 from shoal.reports.text_tables import as_table
 from shoal.tables import (
     BATCHES,
@@ -123,7 +123,7 @@ def _people(lake: Lake, run_id: str, as_of: date) -> str:
     """One user each of the first segments: what they bought last, and what they are offered."""
     segments = _of_run(lake, SEGMENTS, run_id).where("segment_rank <= 3")
     lists = _of_run(lake, RECOMMENDATIONS, run_id)
-    learned = lists.where(F.col("source").isin(ALS, LAST_MODEL)).select("user_id", "list_name").distinct()
+    learned = lists.where(F.col("source").isin(*sorted(OF_TASTE), LAST_MODEL)).select("user_id", "list_name").distinct()
     with_list = segments.join(learned, on="user_id", how="inner")
     chosen = with_list.groupBy("segment_rank").agg(
         F.min("user_id").alias("user_id"),

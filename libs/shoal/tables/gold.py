@@ -137,10 +137,11 @@ RECOMMENDATIONS = Table(
         Column("score", DoubleType(), "comparable within one user and source only", required=True),
         text(
             "source",
-            "als: learned from users alike; last model: the same, learned by the last one that was released, "
-            "which stood in for today's; popularity_by_segment: what sells most in the user's segment and region; "
-            "popularity: what sells most; buy_again: what the user bought before; trending: what gains buyers; "
-            "abandoned_cart: what was left in the cart; pinned: placed by the shop",
+            "als: learned from users alike; als_new_item: nobody has touched it, and what is said of it is like "
+            "what als would name; last model: as als, by the last one that was released, which stood in for "
+            "today's; ease, item_knn, user_knn, content, blend: the list's other model; popularity_by_segment: what "
+            "sells most in the user's segment and region; popularity: what sells most; buy_again: what the user bought "
+            "before; trending: what gains buyers; abandoned_cart: what was left in the cart; pinned: the shop's choice",
             required=True,
         ),
         _REASON,

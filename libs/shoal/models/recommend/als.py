@@ -67,6 +67,22 @@ class FittedAls:
     user_factors: DataFrame
     item_factors: DataFrame
 
+    @property
+    def item_rows(self) -> DataFrame:
+        """``item_id``, ``number`` and ``factor``: rows whose cosines say how alike items are."""
+        factor = F.col("factor").cast("array<float>").alias("factor")
+        return self.item_factors.select(F.col("id").alias("item_id"), "number", factor)
+
+    @property
+    def entries(self) -> int:
+        """Numbers in all of these."""
+        return self.model.items * self.model.rank
+
+    @property
+    def users_count(self) -> int:
+        """Who is known."""
+        return self.model.users
+
     def best(self, users: DataFrame, barred: DataFrame, items: DataFrame, n: int) -> DataFrame:
         """Each user's best items; see :class:`shoal.models.recommend.recommender.Fitted`."""
         size = self.model.users, self.model.items, self.model.rank
@@ -169,12 +185,17 @@ class Als:
         return _factors("user", als.userFactors, users), _factors("item", als.itemFactors, items)
 
 
-def fit(strengths: DataFrame, params: RecommendParams, last: LastFactors | None = None) -> FittedAls | None:
-    """:class:`Als` with the settings of a list; None with fewer than ``min_interactions`` pairs."""
+def als_model(params: RecommendParams) -> Als:
+    """:class:`Als` with the settings of a list."""
     return Als(
         engine=params.engine, rank=params.rank, max_iter=params.max_iter, reg=params.reg, alpha=params.alpha,
         seed=params.seed, min_interactions=params.min_interactions,
-    ).fit(strengths, last)  # fmt: skip
+    )  # fmt: skip
+
+
+def fit(strengths: DataFrame, params: RecommendParams, last: LastFactors | None = None) -> FittedAls | None:
+    """:func:`als_model`, fitted; None with fewer than ``min_interactions`` pairs."""
+    return als_model(params).fit(strengths, last)
 
 
 def settings_of(params: RecommendParams) -> str:

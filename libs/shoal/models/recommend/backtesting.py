@@ -4,22 +4,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from shoal.frames import persisted
+from shoal.frames import few_rows, persisted
 from shoal.models.metric import Metric
-from shoal.models.recommend.acts import abandoned, acts, habits, owned
-from shoal.models.recommend.als import ALS, fit
-from shoal.models.recommend.buy_again import BUY_AGAIN, again_model
-from shoal.models.recommend.latest import ABANDONED_CART, cart_model
-from shoal.models.recommend.lists import Explaining, Voice, lists, nothing
+from shoal.models.recommend.acts import acts, owned
+from shoal.models.recommend.als import ALS
+from shoal.models.recommend.buy_again import BUY_AGAIN
+from shoal.models.recommend.content import CATALOGUE
+from shoal.models.recommend.latest import ABANDONED_CART
+from shoal.models.recommend.lists import Voice, lists, nothing
 from shoal.models.recommend.measuring import Contest, compare
 from shoal.models.recommend.popularity import POPULARITY, best_sellers
+from shoal.models.recommend.reasons import InGeneral
+from shoal.models.recommend.recommender import Fitted
+from shoal.models.recommend.registry import OF_TASTE, learned_from, list_model
 from shoal.models.recommend.strengths import strengths
-from shoal.models.recommend.trending import TRENDING, trend_model
 from shoal.params import RecommendParams
 
 NEW = (
@@ -62,13 +66,20 @@ class Backtest:
     tiles: DataFrame  # rows of features.user_item_days before
     acts: DataFrame  # of them, as of :func:`shoal.models.recommend.acts.acts`
     items: DataFrame  # item_id and item_group_id of what may be named
+    catalogue: DataFrame  # what was said of items then, as of shoal.models.recommend.content
     again: DataFrame  # user_id, item_id: bought since, first or again
     new: DataFrame  # of these, bought for the first time
 
 
 @contextmanager
 def backtest(
-    user_item_days: DataFrame, items: DataFrame, *, as_of: date, days: int, known_before: DataFrame | None = None
+    user_item_days: DataFrame,
+    items: DataFrame,
+    *,
+    as_of: date,
+    days: int,
+    known_before: DataFrame | None = None,
+    catalogue: DataFrame | None = None,
 ) -> Iterator[Backtest]:
     """What was known ``days`` before ``as_of``, kept for as long as it is used.
 
@@ -79,6 +90,7 @@ def backtest(
         days: how many before it are held out.
         known_before: the same tiles as they were known ``days`` before ``as_of``, where visitors have become users
             since; None: the same.
+        catalogue: what was said of items then, for models that look at it; None: nothing.
     """
     cut, day = as_of - timedelta(days=days), F.col("event_date")
     train = (user_item_days if known_before is None else known_before).where(day < F.lit(cut))
@@ -95,7 +107,8 @@ def backtest(
         )
         bought = kept.enter_context(persisted(bought))
         pairs = bought.select("user_id", "item_id")
-        yield Backtest(cut, days, train, done, known, pairs, bought.where("had IS NULL").drop("had"))
+        told = few_rows(done.sparkSession, CATALOGUE, []) if catalogue is None else catalogue
+        yield Backtest(cut, days, train, done, known, told, pairs, bought.where("had IS NULL").drop("had"))
 
 
 def measure(test: Backtest, wanted: Mapping[str, RecommendParams]) -> dict[str, list[Metric]]:
@@ -104,7 +117,7 @@ def measure(test: Backtest, wanted: Mapping[str, RecommendParams]) -> dict[str, 
     Of lists of what users know already, ``buy_again`` and ``abandoned_cart``, what is offered is measured on all
     purchases, beside ``bought_before``: what the user bought most often.
 
-    Of the others, ``als`` and ``trending`` (filled by popularity, as published) and ``popularity`` are measured on what
+    The others (filled by popularity, as published) and ``popularity`` are measured on what
     is new to the user, whatever ``exclude_owned`` says: pairs bought before are removed from the lists and from what
     counts as relevant. ``bought_before`` stands beside them too: where it is strong, people buy the same things again.
 
@@ -115,7 +128,8 @@ def measure(test: Backtest, wanted: Mapping[str, RecommendParams]) -> dict[str, 
         wanted: the settings of each list by its name; lists are as long as ``k``.
 
     Returns:
-        Per list the metrics of its model and what stands beside it; those of als are None if it could not be fitted.
+        Per list the metrics of its model and what stands beside it; those of a model of taste are None
+        if it could not be fitted.
     """
     new, again = dict[str, Contest](), dict[str, Contest]()
     then = _Then(test)
@@ -132,9 +146,8 @@ def measure(test: Backtest, wanted: Mapping[str, RecommendParams]) -> dict[str, 
         for entry, metrics in zip(contests, measured, strict=True):
             found[entry] += metrics
     for entry, contest in new.items():
-        if wanted[entry].model == ALS and ALS not in contest.lists:
-            names = ("ndcg", "recall", "coverage")
-            found[entry] += _unfitted(names, contest.k, contest.note, wanted[entry].min_interactions)
+        if wanted[entry].model in OF_TASTE and wanted[entry].model not in contest.lists:
+            found[entry] += _unfitted(wanted[entry], contest)
     return found
 
 
@@ -151,26 +164,31 @@ class _Then:
 
     def own(self, params: RecommendParams) -> DataFrame:
         """Of what the user knows already."""
-        fitted: Explaining | None
-        if params.model == ABANDONED_CART:
-            fitted = cart_model(params, self.test.as_of).fit(abandoned(self.test.acts))
-        else:
-            fitted = again_model(params).fit(habits(self.test.acts))
+        fitted = self._fitted(params)
         users = self.test.again.select("user_id").distinct()
-        voices = [] if fitted is None else [Voice(fitted, params.model)]
+        voices = [] if fitted is None else [self._voice(fitted, params)]
         return lists(voices, users, nothing(users), self.test.items, params.k)
 
     def new(self, params: RecommendParams) -> dict[str, DataFrame]:
         """Of what is new to the user, by the model's name."""
         said, popular = self._popular(params)
-        fitted: Explaining | None = None
-        if params.model == ALS:
-            fitted = fit(strengths(self.test.tiles, as_of=self.test.as_of, params=params), params)
-        elif params.model == TRENDING:
-            fitted = trend_model(params, self.test.as_of).fit(habits(self.test.acts))
+        fitted = None if params.model == POPULARITY else self._fitted(params)
         if fitted is None:
             return {POPULARITY: popular}
-        return {POPULARITY: popular, params.model: self._lists([Voice(fitted, params.model), said], params)}
+        return {POPULARITY: popular, params.model: self._lists([self._voice(fitted, params), said], params)}
+
+    def _fitted(self, params: RecommendParams) -> Fitted | None:
+        test = self.test
+        liked = partial(strengths, test.tiles, as_of=test.as_of, params=params)
+        model = list_model(params, test.as_of, test.catalogue)
+        pairs = learned_from(params.model, test.acts, liked)
+        if params.model not in OF_TASTE or params.model == ALS:  # which keeps what it reads by itself
+            return model.fit(pairs)
+        with persisted(pairs) as kept:
+            return model.fit(kept)
+
+    def _voice(self, fitted: Fitted, params: RecommendParams) -> Voice:
+        return Voice(InGeneral(fitted, "measured"), params.model)  # nobody reads why
 
     def _popular(self, params: RecommendParams) -> tuple[Voice, DataFrame]:
         def made() -> tuple[Voice, DataFrame]:
@@ -191,5 +209,6 @@ class _Then:
         return self._made[key]
 
 
-def _unfitted(names: Sequence[str], k: int, note: str, pairs: int) -> list[Metric]:
-    return [Metric("als", f"{name}@{k}", None, note + _TOO_FEW.format(pairs=pairs)) for name in names]
+def _unfitted(params: RecommendParams, contest: Contest) -> list[Metric]:
+    note = contest.note + _TOO_FEW.format(pairs=params.min_interactions)
+    return [Metric(params.model, f"{name}@{contest.k}", None, note) for name in ("ndcg", "recall", "coverage")]

@@ -22,7 +22,8 @@ class Reasons(Protocol):
     """Says why items are named."""
 
     def explained(self, best: DataFrame) -> DataFrame:
-        """Rows of ``best`` with their ``reason``, in words."""
+        """Rows of ``best`` with their ``reason``, in words; with ``source`` too, where some are marked otherwise than
+        the voice is (null: as it is)."""
 
 
 class Explaining(Fitted, Reasons, Protocol):
@@ -85,15 +86,19 @@ def told(named: Sequence[Named], like: DataFrame) -> DataFrame:
         ``user_id``, ``rank``, ``item_id``, ``item_group_id``, ``score``, ``source``, ``reason`` and ``model_id``.
         Scores are comparable within one user and source.
     """
-    rows = [
-        one.reasons.explained(one.rows).select(
-            "user_id", F.col("rank").cast("int").alias("rank"), "item_id", "item_group_id", "score",
-            F.lit(one.source).alias("source"), "reason",
-            F.lit(one.model_id).cast("string").alias("model_id"),
-        )
-        for one in named
-    ]  # fmt: skip
+    rows = [_told(one) for one in named]
     return reduce(DataFrame.unionByName, rows) if rows else few_rows(like.sparkSession, _SCHEMA, [])
+
+
+def _told(one: Named) -> DataFrame:
+    explained, source = one.reasons.explained(one.rows), F.lit(one.source)
+    if "source" in explained.columns:
+        source = F.coalesce("source", source)
+    return explained.select(
+        "user_id", F.col("rank").cast("int").alias("rank"), "item_id", "item_group_id", "score",
+        source.alias("source"), "reason",
+        F.lit(one.model_id).cast("string").alias("model_id"),
+    )  # fmt: skip
 
 
 def lists(voices: Sequence[Voice], users: DataFrame, barred: DataFrame, items: DataFrame, n: int) -> DataFrame:

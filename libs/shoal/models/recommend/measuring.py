@@ -15,7 +15,7 @@ from shoal.params import RecommendParams
 
 Z_95 = 1.959963984540054  # of the normal distribution: 95 % lie within this many standard deviations
 
-_DIFFERENCE = "ndcg@{k} als - popularity"
+_DIFFERENCE = "ndcg@{k} {model} - popularity"
 
 
 def evaluate(recommendations: DataFrame, relevant: DataFrame, k: int) -> DataFrame:
@@ -97,6 +97,11 @@ class Contest:
     k: int  # length of the list that is looked at
     note: str  # the protocol, for readers
 
+    @property
+    def rival(self) -> str | None:
+        """The first model that stands beside popularity."""
+        return next((one for one in self.lists if one != "popularity"), None) if "popularity" in self.lists else None
+
 
 def compare(contests: Sequence[Contest], relevant: DataFrame, allowed_items: DataFrame) -> list[list[Metric]]:
     """Measure each model's lists on the same users, of all contests in two passes over them.
@@ -108,8 +113,9 @@ def compare(contests: Sequence[Contest], relevant: DataFrame, allowed_items: Dat
 
     Returns:
         Of each contest, per model ``ndcg@k`` and ``recall@k`` (means over users), ``coverage@k`` (share of the allowed
-        items that are in any list) and ``users``; None where there is no user or no item. Where als and popularity are
-        both in it, the mean difference of nDCG per user ``als - popularity`` with the ends of its normal 95 % interval.
+        items that are in any list) and ``users``; None where there is no user or no item. Of a model that stands beside
+        popularity, the mean difference of nDCG per user ``MODEL - popularity`` with the ends of its normal 95 %
+        interval.
     """
     parts = {(id(lists), contest.k): lists for contest in contests for lists in contest.lists.values()}
     numbers = {part: number for number, part in enumerate(parts)}  # lists that several contests share count once
@@ -138,8 +144,9 @@ def compare(contests: Sequence[Contest], relevant: DataFrame, allowed_items: Dat
             Metric(one.model, "users", float(means["users"]), note),
         ]
     for place, contest in enumerate(contests):
-        if {"als", "popularity"} <= {*contest.lists}:
-            found[place] += _difference(means[f"gap_{place}"], means[f"spread_{place}"], means["users"], contest)
+        if contest.rival is not None:
+            gap, spread = means[f"gap_{place}"], means[f"spread_{place}"]
+            found[place] += _difference(contest.rival, gap, spread, means["users"], contest)
     return found
 
 
@@ -166,9 +173,9 @@ def _means(contests: Sequence[Contest], shown: Sequence[_Shown], wide: DataFrame
     )
     wanted = [F.avg(name).alias(name) for name in figures.columns]
     for place, contest in enumerate(contests):
-        if {"als", "popularity"} <= {*contest.lists}:
+        if contest.rival is not None:
             of = {one.model: F.col(f"ndcg_{one.number}") for one in shown if one.place == place}
-            gap = of["als"] - of["popularity"]
+            gap = of[contest.rival] - of["popularity"]
             wanted += [F.avg(gap).alias(f"gap_{place}"), F.stddev_samp(gap).alias(f"spread_{place}")]
     row = figures.agg(F.count(F.lit(1)).alias("users"), *wanted).first()
     assert row is not None, "an aggregate has one row"
@@ -191,15 +198,15 @@ def _covered(count: int, wide: DataFrame, relevant: DataFrame, allowed_items: Da
     return row
 
 
-def _difference(mean: float | None, deviation: float | None, users: int, contest: Contest) -> list[Metric]:
-    """By how much ALS beats popularity for the same user, on average."""
+def _difference(model: str, mean: float | None, deviation: float | None, users: int, contest: Contest) -> list[Metric]:
+    """By how much a model beats popularity for the same user, on average."""
     margin = None if deviation is None else Z_95 * deviation / users**0.5
-    name = _DIFFERENCE.format(k=contest.k)
+    name = _DIFFERENCE.format(k=contest.k, model=model)
     note = f"{contest.note}; paired per user, normal 95 % interval"
     return [
-        Metric("als", name, _rounded(mean), note),
-        Metric("als", f"{name} low", None if margin is None or mean is None else _rounded(mean - margin), note),
-        Metric("als", f"{name} high", None if margin is None or mean is None else _rounded(mean + margin), note),
+        Metric(model, name, _rounded(mean), note),
+        Metric(model, f"{name} low", None if margin is None or mean is None else _rounded(mean - margin), note),
+        Metric(model, f"{name} high", None if margin is None or mean is None else _rounded(mean + margin), note),
     ]
 
 
@@ -210,7 +217,7 @@ def _rounded(value: float | None) -> float | None:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What ALS is worth beside popularity; at most one of these says something."""
+    """What a model of taste is worth beside popularity; at most one of these says something."""
 
     failed: str = ""  # it loses, so it must not be shown
     untested: str = ""  # why the two could not be compared
@@ -218,14 +225,14 @@ class Judgement:
 
 
 def judge(metrics: Sequence[Metric], params: RecommendParams) -> Judgement:
-    """Judge ALS by the 95 % interval of its nDCG less that of popularity, for the same users.
+    """Judge a list's model by the 95 % interval of its nDCG less that of popularity, for the same users.
 
     Args:
         metrics: of :func:`measure`.
         params: the list's settings.
     """
-    name = _DIFFERENCE.format(k=params.k)
-    value = {metric.metric: metric.value for metric in metrics if metric.model == "als"}
+    name = _DIFFERENCE.format(k=params.k, model=params.model)
+    value = {metric.metric: metric.value for metric in metrics if metric.model == params.model}
     low, high = value.get(f"{name} low"), value.get(f"{name} high")
     if low is None or high is None:
         need = (
@@ -234,13 +241,13 @@ def judge(metrics: Sequence[Metric], params: RecommendParams) -> Judgement:
             else f"{params.min_interactions:,} pairs of user and item at that time"
         )
         return Judgement(
-            untested=f"als is not tested against popularity {params.test_days} days back: that needs {need}, "
-            "fewer were found"
+            untested=f"{params.model} is not tested against popularity {params.test_days} days back: that needs "
+            f"{need}, fewer were found"
         )
     measured = (
-        f"the nDCG@{params.k} of als less that of popularity is {value[name]:.4f}, "
+        f"the nDCG@{params.k} of {params.model} less that of popularity is {value[name]:.4f}, "
         f"95 % interval {low:.4f} to {high:.4f}"
     )
     if high < 0:
         return Judgement(failed=f"{measured}: popularity is better")
-    return Judgement() if low > 0 else Judgement(undecided=f"{measured}: als is not shown to be better")
+    return Judgement() if low > 0 else Judgement(undecided=f"{measured}: {params.model} is not shown to be better")

@@ -1,40 +1,66 @@
-"""Lists by factors -> which of the user's own items explains each best."""
+"""Lists by models that know how alike items are -> which of the user's own items explains each best."""
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from shoal.kernels.arranging import explain
-from shoal.models.recommend.als import SAME_TASTE, FittedAls
+from shoal.models.recommend.blend import FittedBlend
 from shoal.models.recommend.grid import beside_all
+from shoal.models.recommend.lists import Explaining
+from shoal.models.recommend.recommender import Fitted
 
 _MOST = 50  # of a user's own items that may be named
-_FLOATS = 100_000_000  # of all items' factors, 400 MB in a task; beyond, the reason is the general one
+_ENTRIES = 100_000_000  # of all items' rows, 400 MB in a task; beyond, the reason is the general one
 _USERS = 50_000  # per task
+SEVERAL = "chosen by several models"
+GOES_WITH = "goes with what you chose"
+
+
+@runtime_checkable
+class Likening(Explaining, Protocol):
+    """A fitted model by which items are more or less alike. Its own reasons are general."""
+
+    @property
+    def item_rows(self) -> DataFrame:
+        """``item_id``, ``number`` and, of a row whose cosines say how alike items are, ``factor`` (array of float), or
+        ``sources`` and ``weights``."""
+
+    @property
+    def entries(self) -> int:
+        """Numbers in all of these rows."""
+
+    @property
+    def users_count(self) -> int:
+        """How many users are known, or more; blocks are made by it."""
 
 
 @dataclass(frozen=True)
 class Because:
-    """Als whose lists say why: the own item whose factor points most nearly where that of the named one does.
+    """A model whose lists say why: the own item whose row points most nearly where that of the named one does.
 
-    The cosine of factors says that both are wanted by the same people. The score itself is a sum over all that a user
-    has (Hu, Koren, Volinsky 2008, section 5); who wants that sum would need a matrix per user.
+    The cosine of factors says that both are wanted by the same people, that of terms that the same is said of them. The
+    score itself is a sum over all that a user has (Hu, Koren, Volinsky 2008, section 5); who wants that sum would need
+    a matrix per user.
     """
 
-    als: FittedAls
+    model: Explaining  # which names
     own: DataFrame  # user_id, item_id, strength, bought and title: what users have done; title may be null
+    likeness: Likening
 
     def best(self, users: DataFrame, barred: DataFrame, items: DataFrame, n: int) -> DataFrame:
         """Each user's best items; see :class:`shoal.models.recommend.recommender.Fitted`."""
-        return self.als.best(users, barred, items, n)
+        return self.model.best(users, barred, items, n)
 
     def explained(self, best: DataFrame) -> DataFrame:
         """Rows of :meth:`best` with their ``reason``."""
-        size = self.als.model
-        if size.items * size.rank > _FLOATS:
-            return self.als.explained(best)
-        numbers = self.als.item_factors.select(F.col("id").alias("item_id"), "number")
+        general = self.model.explained(best)
+        if self.likeness.entries > _ENTRIES:
+            return general
+        rows = self.likeness.item_rows
+        numbers = rows.select("item_id", "number")
         named = best.select("user_id", "item_id").join(numbers, "item_id", how="inner")
         by_user = Window.partitionBy("user_id").orderBy(F.desc("strength"), "item_id")
         recent = (
@@ -51,10 +77,10 @@ class Because:
         )
         found = beside_all(
             lists.join(has, "user_id", how="inner").withColumnRenamed("user_id", "key"),
-            self.als.item_factors.select("number", F.col("factor").cast("array<float>").alias("factor")),
+            rows.drop("item_id"),
             explain,
             "key string, named int, own int",
-            down=2 + size.users // _USERS,
+            down=2 + self.likeness.users_count // _USERS,
         )
         acted = F.when(F.col("bought"), F.lit("because you bought ")).otherwise(F.lit("because you looked for "))
         why = F.concat(acted, F.coalesce("title", "item_id")).alias("why")
@@ -65,7 +91,39 @@ class Because:
             .select("user_id", "item_id", "why")
         )
         return (
-            best.join(said, ["user_id", "item_id"], how="left")
-            .withColumn("reason", F.coalesce("why", F.lit(SAME_TASTE)))
+            general.join(said, ["user_id", "item_id"], how="left")
+            .withColumn("reason", F.coalesce("why", "reason"))
             .drop("why")
         )
+
+
+@dataclass(frozen=True)
+class InGeneral:
+    """A model that says the same of all its rows."""
+
+    model: Fitted
+    reason: str
+
+    def best(self, users: DataFrame, barred: DataFrame, items: DataFrame, n: int) -> DataFrame:
+        """Each user's best items; see :class:`shoal.models.recommend.recommender.Fitted`."""
+        return self.model.best(users, barred, items, n)
+
+    def explained(self, best: DataFrame) -> DataFrame:
+        """Rows of :meth:`best` with their ``reason``."""
+        return best.withColumn("reason", F.lit(self.reason))
+
+
+def because(model: Fitted, own: DataFrame) -> Explaining:
+    """A model of taste whose lists say why, as exactly as it can tell.
+
+    Args:
+        model: fitted. Of a blend the first of its models by which items are alike explains the rows.
+        own: as of :class:`Because`.
+    """
+    if isinstance(model, Likening):
+        return Because(model, own, model)
+    if isinstance(model, FittedBlend):
+        said = InGeneral(model, SEVERAL)
+        likeness = next((one for one in model.models if isinstance(one, Likening)), None)
+        return said if likeness is None else Because(said, own, likeness)
+    return InGeneral(model, GOES_WITH)
