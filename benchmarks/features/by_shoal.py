@@ -14,6 +14,7 @@ from benchmarks.features.work import AS_OF
 from shoal.books.runs import Run
 from shoal.config import load_config
 from shoal.features import ordinary
+from shoal.features.group import Group
 from shoal.lake import Lake
 from shoal.tables import USER_DAYS, USER_FEATURES, USER_ITEM_DAYS
 from shoal.transforms import derived, tiles
@@ -45,7 +46,7 @@ def main(given: Path, out: Path, shared_only: bool) -> None:
         seconds = time.perf_counter() - started
         told(seconds, found(f"read_parquet('{out}/features/*.parquet')"))
         return
-    limits = ordinary.learn(lake, run, params, days, item_days, counted(users, None, as_of=AS_OF), [])
+    limits = ordinary.learn(lake, Group([run]), params, days, item_days, counted(users, None, as_of=AS_OF), [])
     features = user_features(days, item_days, users, as_of=AS_OF, run_id=run.key, items=items, limits=limits)
     lake.replace(USER_FEATURES, features, where=run.slice)
     seconds = time.perf_counter() - started

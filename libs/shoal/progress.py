@@ -55,6 +55,18 @@ class Progress:
         text = f"{f'{files:,} file' if files == 1 else f'{files:,} files'}, {rows:,} rows, {seconds:.1f} s: {what}"
         self._tell(stage, "note", text, files=files, rows=rows, seconds=round(seconds, 1))
 
+    def advanced(
+        self, stage: str, what: str, *, done: int, of: int, rows: int, seconds: float, ends_at: datetime | None
+    ) -> None:
+        """A part of what is to be done is done; null ``ends_at``: nothing is left."""
+        text = f"{done:,} of {of:,} {what}, {rows:,} rows, {seconds:.1f} s"
+        figures: dict[str, Any] = {"done": done, "of": of, "rows": rows, "seconds": round(seconds, 1)}
+        if ends_at is not None:
+            left = (ends_at - datetime.now(UTC)).total_seconds()
+            text += f"; some {_spoken(left)} to go at this pace, until {ends_at:%H:%M:%S} UTC"
+            figures["ends_at"] = ends_at.isoformat(timespec="seconds")
+        self._tell(stage, "note", text, **figures)
+
     def failed(self, stage: str, message: str, exit_code: int) -> None:
         """The command ends here."""
         self._tell(stage, "error", message, exit_code=exit_code)
@@ -73,3 +85,11 @@ class Progress:
             label = f"[{colours[event]}]{event:<11}[/] "
         self._console.print(f"[bold]{stage:<11}[/] {label}", end="")
         self._console.print(text, markup=False)
+
+
+def _spoken(seconds: float) -> str:
+    """A time as people say it."""
+    for size, name in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {name}"
+    return f"{max(seconds, 0):.0f} seconds"

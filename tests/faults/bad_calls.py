@@ -160,6 +160,16 @@ BAD_CALLS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("features", "as_of"), "No such command 'as_of'"),
     (("features", *AT, "as-of", *JOINED), "--as-of: options of as-of come after its name"),
     (("features", "--set", "strict=true", "as-of", *JOINED), "--set: options of as-of come after its name"),
+    (("backfill", "--to", "2025-01-01"), "Missing option '--from'"),
+    (("backfill", "--from", "2025-01-01"), "Missing option '--to'"),
+    *((("backfill", "--from", "2025-01-02", *given), said) for given, said in (
+        (("--to", "2025-01-01"), "--from 2025-01-02 is later than --to 2025-01-01; give the earlier day as --from"),
+        (("--to", "2025-01-31", "--every", "month"), "no month begins from 2025-01-02 to 2025-01-31"),
+        *((("--to", "2025-01-03", "--every", step), "is no step; write it like 1d, 7d or month")
+          for step in ("0d", "7", "week", "-1d", "")),
+        (("--to", "2025-01-03", "--until", "publish"), "'publish' is not 'features'"),
+        (("--to", "2025-01-03", "--at-once", "0"), "0 is not in the range x>=1"),
+    )),
     (("features", "as-of", "--out", "x.csv"), "Missing option '--spine'"),
     (("features", "as-of", "--spine", HERE), "Missing option '--out'"),
     *((("features", "as-of", *JOINED, *given), said) for given, said in (

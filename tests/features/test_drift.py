@@ -8,6 +8,7 @@ import pytest
 from shoal.books.runs import Run
 from shoal.config import load_config
 from shoal.features import drift as feature_drift
+from shoal.features.group import Group
 from shoal.lake import Lake
 from shoal.tables import FEATURE_DRIFT, USER_FEATURES
 
@@ -46,9 +47,9 @@ def measured(spark, tmp_path):
         run = Run("features", datetime(2025, 3, 1, tzinfo=UTC), as_of, f"run {as_of}",
                   tell=lambda kind, text: said.append(f"{kind}: {text}"))  # fmt: skip
         users = lake.frame(USER_FEATURES, [{"user_id": f"u{n}", **row} for n, row in enumerate(rows)])
-        found = feature_drift.measure(users, CONFIG, as_of=as_of)
+        found = feature_drift.measure(users, CONFIG, [as_of])[as_of]
         for _ in range(times):
-            feature_drift.record(lake, CONFIG, run, found, book)
+            feature_drift.record(lake, CONFIG, Group([run]), {as_of: found}, book)
         kept = lake.read(FEATURE_DRIFT).where(run.slice).collect()
         by_name = {row.feature: row for row in kept}
         assert len(by_name) == len(kept)

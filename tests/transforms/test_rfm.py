@@ -10,6 +10,7 @@ import pytest
 from shoal.books.runs import Run
 from shoal.config import load_config
 from shoal.features import ordinary
+from shoal.features.group import Group
 from shoal.features.people import People
 from shoal.frames import few_rows
 from shoal.lake import Lake
@@ -119,14 +120,14 @@ def shop(spark, tmp_path):
     def made(days: list[Row], name: str = "lake"):
         lake = Lake(spark, str(tmp_path / name))
         lake.replace(USER_DAYS, lake.frame(USER_DAYS, days), where=None)
-        users = lake.frame(USERS, consumers(days))
+        lake.replace(USERS, lake.frame(USERS, consumers(days)), where=None)
 
         def of_run(as_of: date, shown: Row | None = None):
             notes = list[str]()
             run = Run("features", datetime(2025, 3, 1, tzinfo=UTC), as_of, f"run {as_of}",
                       versions_read=dict(lake.written), tell=lambda _, said: notes.append(said))  # fmt: skip
             people, first = People(lake, run, PARAMS), min(row["event_date"] for row in days)
-            rows = ordinary.score_edges(lake, run, PARAMS, people, users, None, shown, first)
+            rows = ordinary.score_edges(lake, Group([run]), PARAMS, people, {as_of: shown}, first, {})
             assert {row["run_id"] for row in rows} <= {run.key}
             return {row["measure"]: (row["as_of"], row["edges"]) for row in rows}, notes, rows
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cache
@@ -11,6 +11,7 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from pyspark.sql import DataFrame, Row
+from pyspark.sql import functions as F
 
 import shoal
 from shoal.errors import ConfigError, DataError, GateError
@@ -186,6 +187,12 @@ def opened(lake: Lake, run_id: str) -> Row | None:
     return lake.read(RUNS).where(f"job = 'features' AND outcome = 'done' AND run_id = '{run_id}'").first()
 
 
+def opened_among(lake: Lake, run_ids: Collection[str]) -> set[str]:
+    """Those of these runs that the features stage has opened."""
+    rows = lake.read(RUNS).where("job = 'features' AND outcome = 'done'").where(F.col("run_id").isin([*run_ids]))
+    return {row["run_id"] for row in rows.select("run_id").collect()}
+
+
 def is_older(lake: Lake, run: Run, than: str) -> bool:
     """True where another run was opened on newer data, or later on the same.
 
@@ -228,34 +235,43 @@ def require_done(lake: Lake, run: Run, jobs: Sequence[str]) -> list[Row]:
     return done
 
 
-def record_run(
+def record_runs(
     lake: Lake,
-    run: Run,
+    done: Sequence[Run],
     *,
     seconds: float,
     error: str | None,
     settings: Mapping[str, Any],
     settings_hash: str,
 ) -> None:
-    """Write the run's row."""
-    row = {
-        "run_id": run.id,
-        "job": run.job,
-        "as_of": run.as_of,
-        "started_at": run.started_at,
-        "seconds": seconds,
-        "outcome": "failed" if error else run.outcome,
-        "rows": run.rows,
-        "versions_read": run.versions_read,
+    """Write the rows of runs, in one commit.
+
+    Args:
+        seconds: that they took together; each is said to have had the same share.
+    """
+    said = {
+        "seconds": seconds / len(done),
         "versions_written": dict(lake.written),
-        "previous_seq": run.previous_seq,
-        "warnings": run.warnings,
         "error": error,
         "settings_hash": settings_hash,
         "settings": json.dumps(settings, sort_keys=True),
         "code_version": code_version(),
     }
-    lake.record(RUNS, [row])
+    lake.record(RUNS, [{**said, **_row(run, failed=error is not None)} for run in done])
+
+
+def _row(run: Run, *, failed: bool) -> dict[str, Any]:
+    return {
+        "run_id": run.id,
+        "job": run.job,
+        "as_of": run.as_of,
+        "started_at": run.started_at,
+        "outcome": "failed" if failed else run.outcome,
+        "rows": run.rows,
+        "versions_read": run.versions_read,
+        "previous_seq": run.previous_seq,
+        "warnings": run.warnings,
+    }
 
 
 def record_metrics(lake: Lake, run: Run, stage: str, measured: Sequence[tuple[str, Any]]) -> None:

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from shoal.cli import evaluate, features, jobs, tools  # noqa: F401 - they hang their commands on the root
+from shoal.cli import backfill, evaluate, features, jobs, tools  # noqa: F401 - they hang their commands on the root
 from shoal.cli.root import shoal_command
 
 __all__ = ["main", "run_job", "shoal_command"]

@@ -1,6 +1,6 @@
 """How the features of a run are distributed, beside those of the run whose time its models learn from."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from shoal.books.runs import Run
 from shoal.config import Config
+from shoal.features.group import Group
 from shoal.lake import Lake
 from shoal.quality.shift import DRIFT, Distribution, Shift, shift
 from shoal.tables import FEATURE_DRIFT
@@ -35,17 +36,28 @@ class Measured:
         return round(self.totals.get(name, 0.0))
 
 
-def measure(features: DataFrame, config: Config, *, as_of: date) -> Measured:
+def measure(features: DataFrame, config: Config, cuts: Sequence[date]) -> dict[date, Measured]:
     """Count the users of each feature by bin, of all features in one pass.
 
     Args:
-        features: rows of ``features.users`` of one run.
+        features: rows of ``features.users`` of one run at each of the cuts.
+
+    Returns:
+        What was counted, by cut.
     """
     names = named([one.name for one in config.features.own])
+    one = cuts[0] if len(cuts) == 1 else None
+    by_cut: dict[date, list[Row]] = {cut: [] for cut in cuts}
+    # At most some hundred bins of some hundred features and each cut, however many users there are.
+    for row in histograms(features, as_of=one, names=names).collect():
+        by_cut[one or row["as_of"]].append(row)
+    return {cut: _measured(names, rows) for cut, rows in by_cut.items()}
+
+
+def _measured(names: Sequence[str], rows: Sequence[Row]) -> Measured:
     nulls, totals = dict.fromkeys(names, 0), dict.fromkeys(names, 0.0)
     bins: dict[str, dict[int, int]] = {name: {} for name in names}
-    # At most some hundred bins of some hundred features, however many users there are.
-    for row in histograms(features, as_of=as_of, names=names).collect():
+    for row in rows:
         name = names[row["place"]]
         if row["bin"] is None:
             nulls[name] = row["users"]
@@ -70,27 +82,34 @@ def reference(releases: Sequence[Row], as_of: date, horizon_days: int) -> Row | 
     return min(earlier, key=lambda row: (row["as_of"], row["seq"]), default=None)
 
 
-def record(lake: Lake, config: Config, run: Run, found: Measured, releases: Sequence[Row]) -> None:
+def record(lake: Lake, config: Config, group: Group, found: Mapping[date, Measured], releases: Sequence[Row]) -> None:
     """Write the distributions beside those of the reference, and warn of inputs of models that have drifted."""
     horizon = max((target.horizon_days for target in config.propensity.values()), default=0)
-    compared = reference(releases, run.day, horizon)
-    before = {} if compared is None else _held(lake, compared["run_id"])
-    shifts = {name: shift(before[name], now) for name, now in found.distributions.items() if name in before}
-    rows = [_row(run, name, found, before.get(name), shifts.get(name), compared) for name in found.distributions]
-    lake.record(FEATURE_DRIFT, rows, where=run.slice)
+    references = {run.day: reference(releases, run.day, horizon) for run in group.runs}
+    held = _held(lake, {row["run_id"] for row in references.values() if row is not None})
     inputs = {name for segments in config.segments.values() for name in segments.inputs}
     inputs |= {name for target in config.propensity.values() for name in target.inputs}
-    if compared is not None:
-        _tell(run, shifts, inputs, compared)
+    rows = list[dict[str, Any]]()
+    for run in group.runs:
+        now, compared = found[run.day], references[run.day]
+        before = {} if compared is None else held.get(compared["run_id"], {})
+        shifts = {name: shift(before[name], of) for name, of in now.distributions.items() if name in before}
+        rows += [_row(run, name, now, before.get(name), shifts.get(name), compared) for name in now.distributions]
+        if compared is not None:
+            _tell(run, shifts, inputs, compared)
+    lake.record(FEATURE_DRIFT, rows, where=group.slice)
 
 
-def _held(lake: Lake, run_id: str) -> dict[str, Distribution]:
-    """The distributions that an earlier run has left."""
-    rows = lake.read(FEATURE_DRIFT).where(F.col("run_id") == F.lit(run_id)).select("feature", "nulls", "histogram")
-    return {
-        row["feature"]: Distribution(row["nulls"], {each["bin"]: each["users"] for each in row["histogram"]})
-        for row in rows.collect()
-    }
+def _held(lake: Lake, run_ids: Collection[str]) -> dict[str, dict[str, Distribution]]:
+    """The distributions that earlier runs have left, by run."""
+    held: dict[str, dict[str, Distribution]] = {run_id: {} for run_id in run_ids}
+    if not held:
+        return held
+    rows = lake.read(FEATURE_DRIFT).where(F.col("run_id").isin([*run_ids]))
+    for row in rows.select("run_id", "feature", "nulls", "histogram").collect():
+        bins = {each["bin"]: each["users"] for each in row["histogram"]}
+        held[row["run_id"]][row["feature"]] = Distribution(row["nulls"], bins)
+    return held
 
 
 def _row(

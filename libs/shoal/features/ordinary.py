@@ -6,7 +6,7 @@ Every run is pinned to its ``features.limits``. That nobody is suspect on its da
 propensity learns from: a robot of long ago was suspect then.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -14,26 +14,28 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from shoal.books.runs import Run
+from shoal.features.group import Group
 from shoal.features.people import People
 from shoal.frames import persisted
 from shoal.lake import Lake
 from shoal.params import FeatureParams
 from shoal.tables import LIMITS, USER_DAYS
 from shoal.transforms import outliers, rfm, suspects
-from shoal.transforms.accounts import counted
+from shoal.transforms.cuts import of_cut
 from shoal.transforms.limits import Limits, limits, spreads
+
+Edges = list[dict[str, Any]]  # rows of features.limits whose scope is buyer
 
 
 def score_edges(
     lake: Lake,
-    run: Run,
+    group: Group,
     params: FeatureParams,
     people: People,
-    users: DataFrame,
-    user_changes: DataFrame | None,
-    shown: Row | None,
+    shown: Mapping[date, Row | None],
     first_bought: date | None,
-) -> list[dict[str, Any]]:
+    known: dict[date, Edges],
+) -> Edges:
     """The edges of the scores of buyers, which hold for the whole month.
 
     Where the release that is shown is of the same month, its edges stay, whatever came late since. Otherwise they are
@@ -42,50 +44,81 @@ def score_edges(
     sets no edge.
 
     Args:
-        users: rows of ``silver.users``.
-        user_changes: rows of ``silver.user_changes``; None in a shop without a user feed.
-        shown: the release that this run knows as current; None before the first.
+        shown: by day the release that its run knows as current; None before the first.
         first_bought: day of the first purchase, guests' among them; None without one.
+        known: edges that were computed so far, by cut; those that are computed now are added.
 
     Returns:
-        Rows of ``features.limits``, one per measure.
+        Rows of ``features.limits``, one per run and measure.
     """
-    month = rfm.month_of(run.day)
-    if shown is not None and shown["as_of"] >= month:
-        of_shown = F.col("run_id") == F.lit(shown["run_id"])
-        if held := lake.read(LIMITS).where(of_shown & F.expr("scope = 'buyer'")).collect():
-            return [{**row.asDict(), "run_id": run.key} for row in held]
-    for cut in dict.fromkeys((month, run.day)):
-        if first_bought is None or first_bought >= cut:
-            continue
-        counting = counted(users, user_changes, as_of=cut, accounts=people.accounts(cut))
-        buyers = rfm.buyers(people.tiles(USER_DAYS, cut), counting, as_of=cut, params=params.limits)
-        if found := rfm.edges(buyers, run_id=run.key).collect():
-            if cut != month:
-                run.note(f"nobody had bought before {month}: scores of recency, frequency and spend have the edges of "
-                         f"{cut}")  # fmt: skip
-            return [row.asDict() for row in found]
-    return []
+    kept = _kept_edges(lake, group.runs, shown)
+    waiting = [run.day for run in group.runs if not kept[run.day]]
+    _compute_edges(people, params, [rfm.month_of(day) for day in waiting], first_bought, known)
+    late = [day for day in waiting if not known.get(rfm.month_of(day))]  # nobody had bought before the month
+    _compute_edges(people, params, late, first_bought, known)
+    found = Edges()
+    for run in group.runs:
+        month = rfm.month_of(run.day)
+        edges = kept[run.day] or known.get(month) or known.get(run.day, [])
+        if run.day in late and edges:
+            run.note(
+                f"nobody had bought before {month}: scores of recency, frequency and spend have the edges of {run.day}"
+            )
+        found += [{**edge, "run_id": run.key} for edge in edges]
+    return found
+
+
+def _kept_edges(lake: Lake, runs: Sequence[Run], shown: Mapping[date, Row | None]) -> dict[date, Edges]:
+    """By day the edges of the release that is shown of the same month."""
+    held = {run.day: shown[run.day] for run in runs}
+    ids = {day: row["run_id"] for day, row in held.items() if row is not None and row["as_of"] >= rfm.month_of(day)}
+    if not ids:
+        return {run.day: [] for run in runs}
+    of_shown = F.col("run_id").isin(sorted({*ids.values()}))
+    rows = [row.asDict() for row in lake.read(LIMITS).where(of_shown & F.expr("scope = 'buyer'")).collect()]
+    return {run.day: [row for row in rows if row["run_id"] == ids.get(run.day)] for run in runs}
+
+
+def _compute_edges(
+    people: People, params: FeatureParams, days: Sequence[date], first_bought: date | None, known: dict[date, Edges]
+) -> None:
+    """Add the edges of the days that are not known yet: none of a day before which nobody had bought."""
+    cuts = sorted({day for day in days if day not in known and first_bought is not None and first_bought < day})
+    if not cuts:
+        return
+    day = cuts[0] if len(cuts) == 1 else None
+    tiles, counting = people.tiles_of_all(USER_DAYS, cuts), people.counted_of_all(cuts)
+    buyers = rfm.buyers(tiles, counting, as_of=day, params=params.limits)
+    known |= {cut: [] for cut in cuts}
+    for row in rfm.edges(buyers, run_id="").collect():
+        known[row["as_of"]].append(row.asDict())
 
 
 def learn(
     lake: Lake,
-    run: Run,
+    group: Group,
     params: FeatureParams,
     days: DataFrame,
     item_days: DataFrame,
     users: DataFrame,
-    edges: Sequence[dict[str, Any]],
+    edges: Edges,
 ) -> Limits:
-    """Learn beyond what nobody is taken for human and no purchase for a usual one, and keep the edges of scores."""
+    """Learn beyond what nobody is taken for human and no purchase for a usual one, and keep the edges of scores.
+
+    Args:
+        days, item_days: the tiles at the group's cut, or at each of them.
+        users: ``user_id`` of who is learned from, with ``as_of`` where there are many cuts.
+        edges: of :func:`score_edges`.
+    """
     found = spreads(
-        suspects.user_values(days, item_days, users, as_of=run.day, params=params.limits),
-        outliers.item_values(item_days, as_of=run.day, params=params.limits),
+        suspects.user_values(days, item_days, users, as_of=group.day, params=params.limits),
+        outliers.item_values(item_days, as_of=group.day, params=params.limits),
+        *group.own,
     )
     with persisted(found) as kept:
-        rows = limits(kept, as_of=run.day, run_id=run.key, params=params.limits)
-        lake.replace(LIMITS, rows.unionByName(lake.frame(LIMITS, edges)), where=run.slice, once=run.key)
-    return limits_at(lake, run, params, lake.written[LIMITS.name])
+        rows = limits(kept, as_of=group.day, run_id=group.run_id, params=params.limits)
+        lake.replace(LIMITS, rows.unionByName(lake.frame(LIMITS, edges)), where=group.slice, once=group.once)
+    return limits_at(lake, group, params, lake.written[LIMITS.name])
 
 
 def tell(run: Run, *, suspects: int, extremes: int, treatment: str) -> None:
@@ -107,20 +140,33 @@ def tell(run: Run, *, suspects: int, extremes: int, treatment: str) -> None:
 
 def limits_of(lake: Lake, run: Run, params: FeatureParams) -> Limits:
     """The limits that a run is pinned to."""
-    return limits_at(lake, run, params, run.versions_read[LIMITS.name])
+    return limits_at(lake, Group([run]), params, run.versions_read[LIMITS.name])
 
 
-def limits_at(lake: Lake, run: Run, params: FeatureParams, version: int) -> Limits:
-    """The limits of a run as they are in a version of their table."""
-    rows = lake.read(LIMITS, version).where(run.slice)
-    few = rows.where("scope <> 'item'").select("scope", "measure", "lower", "upper", "edges").collect()
+def limits_at(lake: Lake, group: Group, params: FeatureParams, version: int) -> Limits:
+    """The limits of runs as they are in a version of their table; of several runs, each row's by its cut."""
+    rows = lake.read(LIMITS, version).where(group.slice)
+    few = rows.where("scope <> 'item'").select("run_id", "scope", "measure", "lower", "upper", "edges").collect()
+
+    def told(scope: str, name: str) -> dict[str, Any]:
+        of_scope = [row for row in few if row["scope"] == scope]
+        if group.day is not None:
+            return {row["measure"]: row[name] for row in of_scope}
+        days = {run.key: run.day for run in group.runs}
+        by_measure: dict[str, dict[date, Any]] = {}
+        for row in of_scope:
+            if row[name] is not None:
+                by_measure.setdefault(row["measure"], {})[days[row["run_id"]]] = row[name]
+        return {measure: of_cut(values) for measure, values in by_measure.items()}
+
+    lower = told("shop", "lower")
     return Limits(
-        of_users={row["measure"]: row["upper"] for row in few if row["scope"] == "user"},
-        of_shop={row["measure"]: (row["lower"], row["upper"]) for row in few if row["scope"] == "shop"},
+        of_users=told("user", "upper"),
+        of_shop={measure: (lower.get(measure), upper) for measure, upper in told("shop", "upper").items()},
         of_items=rows.where("scope = 'item'"),
         params=params.limits,
         treatment=params.outliers,
-        of_buyers={row["measure"]: row["edges"] for row in few if row["scope"] == "buyer"},
+        of_buyers=told("buyer", "edges"),
     )
 
 

@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from shoal.books.runs import Run
-from shoal.frames import few_rows, persisted
+from shoal.frames import persisted
 from shoal.params import FeatureParams
 from shoal.tables import (
     ACCOUNT_ALIASES,
@@ -29,7 +29,7 @@ from shoal.tables import (
 )
 from shoal.transforms.accounts import counted
 from shoal.transforms.baskets import of_users_and_guests
-from shoal.transforms.cuts import EACH
+from shoal.transforms.cuts import EACH, at_each, taken_along
 from shoal.transforms.identities import accounts_at, merged, of_same_people, resolved, shared
 from shoal.transforms.shop_items import shop_items
 from shoal.transforms.tiles import gathered
@@ -97,6 +97,30 @@ class People:
             others = [of_visitors.join(owners, on="visitor_id", how="inner").drop("visitor_id")]
         return gathered(of_users, *others, key=table.key)
 
+    def tiles_of_all(self, table: Table, cuts: Sequence[date]) -> DataFrame:
+        """:meth:`tiles` at one cut, or of everyone at each of many.
+
+        With many, a tile is there once for each cut after it, with ``as_of`` and without ``bucket``.
+
+        Args:
+            table: ``features.user_days`` or ``features.user_item_days``.
+            cuts: ascending, each once.
+        """
+        if len(cuts) == 1:
+            return self.tiles(table, cuts[0])
+        in_time = F.col("event_date") < F.lit(cuts[-1])
+        of_users = taken_along(self.read(table).where(in_time).drop("bucket"), cuts)
+        if self.are_users_only:
+            return of_users
+        accounts, others = self.accounts_at_each(cuts), []
+        if accounts is not None:
+            of_users = merged(of_users, accounts, "as_of")
+        if VISITOR_DAYS.name in self.run.versions_read:
+            owners = self._resolved_each(taken_along(self.read(IDENTITIES), cuts, "linked_date"), cuts)
+            acts = self.read(_OF_VISITORS[table.name]).where(in_time).drop("bucket")
+            others = [EACH.before(acts.join(owners, on="visitor_id", how="inner").drop("visitor_id"))]
+        return gathered(of_users, *others, key=[*table.key, "as_of"])
+
     def tiles_at(self, table: Table, asked: Asked) -> DataFrame:
         """The tiles of each user who is asked for, by what was known before the user's own cuts.
 
@@ -132,7 +156,7 @@ class People:
         if VISITOR_DAYS.name in self.run.versions_read:
             acts = self.read(VISITOR_ITEM_DAYS).where("purchases > 0 OR ratings > 0").drop("bucket")
             of_them = self.read(IDENTITIES).join(acts.select("visitor_id").distinct(), on="visitor_id", how="left_semi")
-            owners = self._resolved_each(_before_each(of_them, "linked_date", cuts), cuts).drop("user_id")
+            owners = self._resolved_each(taken_along(of_them, cuts, "linked_date"), cuts).drop("user_id")
             linked = EACH.before(acts.join(owners, on="visitor_id", how="inner"))
         return shop_items(self.read(USER_ITEM_DAYS), since=since, cuts=cuts, linked=linked)
 
@@ -140,6 +164,12 @@ class People:
     def kept_tiles(self, table: Table, cut: date) -> Iterator[DataFrame]:
         """:meth:`tiles` for whoever reads them again and again: what was put together is kept meanwhile."""
         with self._kept(self.tiles(table, cut)) as tiles:
+            yield tiles
+
+    @contextmanager
+    def kept_tiles_of_all(self, table: Table, cuts: Sequence[date]) -> Iterator[DataFrame]:
+        """:meth:`tiles_of_all` in the same way."""
+        with self._kept(self.tiles_of_all(table, cuts)) as tiles:
             yield tiles
 
     @contextmanager
@@ -176,6 +206,24 @@ class People:
         told = self.read(USER_CHANGES) if USER_CHANGES.name in self.run.versions_read else None
         return counted(self.read(USERS), told, as_of=cut, accounts=self.accounts(cut))
 
+    def counted_of_all(self, cuts: Sequence[date]) -> DataFrame:
+        """:meth:`counted` at one cut, or with ``as_of`` at each of many."""
+        if len(cuts) == 1:
+            return self.counted(cuts[0])
+        told = self.changes_of_all(cuts)
+        return counted(at_each(self.read(USERS), cuts), told, as_of=None, accounts=self.accounts_at_each(cuts))
+
+    def changes_of_all(self, cuts: Sequence[date]) -> DataFrame | None:
+        """What user feeds said, where there are many cuts once for each after it; None in a shop without them."""
+        if USER_CHANGES.name not in self.run.versions_read:
+            return None
+        told = self.read(USER_CHANGES)
+        return told if len(cuts) == 1 else taken_along(told, cuts, "changed_date")
+
+    def accounts_of_all(self, cuts: Sequence[date]) -> DataFrame | None:
+        """:meth:`accounts` at one cut, or with ``as_of`` at each of many."""
+        return self.accounts(cuts[0]) if len(cuts) == 1 else self.accounts_at_each(cuts)
+
     def events(self, cut: date, *, but: DataFrame | None) -> DataFrame:
         """Events of guests and of those who are :meth:`counted`, under the accounts that theirs have become by a cut.
 
@@ -210,7 +258,7 @@ class People:
             return None
         key = (*cuts,)
         if key not in self._accounts:
-            merges = _before_each(self.read(ACCOUNT_ALIASES), "merged_date", cuts)
+            merges = taken_along(self.read(ACCOUNT_ALIASES), cuts, "merged_date")
             self._accounts[key] = accounts_at(merges, as_of=None)
         return self._accounts[key]
 
@@ -257,16 +305,29 @@ def of_run(lake: Readable, run: Run, params: FeatureParams) -> People:
     return everyone
 
 
+def of_runs(lake: Readable, runs: Sequence[Run], params: FeatureParams) -> People:
+    """As :func:`of_run`, of runs that have pinned the same versions, by day; what is shared is told of the last."""
+    *others, last = runs
+    everyone = of_run(lake, last, params)
+    if not others or VISITOR_DAYS.name not in runs[0].versions_read:
+        return everyone
+    since = None
+    if VISITOR_DAYS.name in last.versions_read:
+        acted = everyone.read(VISITOR_DAYS).groupBy("visitor_id").agg(F.min("event_date").alias("acted"))
+        linked = everyone.read(IDENTITIES).groupBy("visitor_id").agg(F.min("linked_date").alias("linked"))
+        both = acted.join(linked, on="visitor_id", how="inner")
+        found = both.agg(F.min(F.greatest("acted", "linked")).alias("since")).first()
+        since = None if found is None else found["since"]
+    for run in others:
+        if since is None or run.day <= since:
+            del run.versions_read[VISITOR_DAYS.name], run.versions_read[VISITOR_ITEM_DAYS.name]
+    return everyone
+
+
 def some_are_met(of_visitors: DataFrame, identities: DataFrame) -> bool:
     """True if any of these rows is of a visitor that has met a user."""
     ids = identities.select("visitor_id").distinct()
     return not of_visitors.join(ids, on="visitor_id", how="left_semi").isEmpty()
-
-
-def _before_each(rows: DataFrame, day: str, cuts: Sequence[date]) -> DataFrame:
-    """Rows once for each cut after them, with ``as_of``: rows times cuts, so of few rows only."""
-    days = few_rows(rows.sparkSession, "as_of date", [(cut,) for cut in cuts])
-    return rows.join(F.broadcast(days), on=F.col(day) < F.col("as_of"), how="inner")
 
 
 def known_before(identities: DataFrame, cut: date) -> DataFrame:

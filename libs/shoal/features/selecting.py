@@ -26,6 +26,7 @@ from shoal.models.selection.examining import Column
 from shoal.tables import RUNS, USER_DAYS, USER_FEATURES
 from shoal.tables.feature import Features
 from shoal.tables.user_features import FEATURES
+from shoal.transforms.cuts import Cut
 from shoal.transforms.distributions import is_text, named, value_of
 
 _OF_HASH = 2**31
@@ -70,7 +71,7 @@ def look(lake: Lake, config: Config, request: Request, tell: Tell) -> Looked:
         share = min(1.0, request.sample / max(users, 1))
         names = named([feature.name for feature in own])
         columns = _columns(names, Features([*FEATURES.values(), *own]))
-        numbers = [value_of(name, cut).cast("double") for name in names]
+        numbers = [value_of(name, Cut(cut)).cast("double") for name in names]
         values = F.array(*numbers, *(F.col(name) for name in labels.values()))
         table = _drawn(rows, share, request.seed).select(values.alias("values"))
         with persisted(table) as kept:

@@ -18,7 +18,7 @@ from typing import Any
 from py4j.protocol import Py4JError
 
 from shoal.books import facts
-from shoal.books.runs import Replay, Run, code_version, record_run
+from shoal.books.runs import Replay, Run, code_version, record_runs
 from shoal.config import Config, check_columns, load_config, row_changing, settings_hash
 from shoal.config.feed_files import feed_given
 from shoal.errors import ConfigError, ShoalError, bulleted
@@ -71,8 +71,8 @@ def run_stages(stages: Sequence[Stage], arguments: Arguments, progress: Progress
 
 def run_on(lake: Lake, stages: Sequence[Stage], config: Config, arguments: Arguments, progress: Progress) -> str | None:
     """Run stages in order on an open lake; returns the id of the run they belong to, null before features."""
-    if not lake.exists(LAKE) and stages[0].name != "ingest":
-        raise ConfigError(f"there is no lake at {lake.location} yet; `shoal ingest` makes one")
+    if stages[0].name != "ingest":
+        require_lake(lake)
     rules.check(lake.spark, config)
     own_features.check(lake.spark, config)
     make_ready(lake)
@@ -80,6 +80,12 @@ def run_on(lake: Lake, stages: Sequence[Stage], config: Config, arguments: Argum
     for stage in stages:
         run_id = run_stage(stage, lake, config, arguments, progress, run_id)
     return run_id
+
+
+def require_lake(lake: Lake) -> None:
+    """Refuse a place where there is no lake."""
+    if not lake.exists(LAKE):
+        raise ConfigError(f"there is no lake at {lake.location} yet; `shoal ingest` makes one")
 
 
 def make_ready(lake: Lake) -> None:
@@ -131,17 +137,17 @@ def carry_out(stage: Stage, lake: Lake, config: Config, run: Run) -> float:
     finally:
         seconds = time.monotonic() - started
         if error or run.news is None or run.refused or run.outcome != "nothing new":
-            _record(stamped, config, run, seconds, error)
+            write_down(stamped, config, [run], seconds, error)
     return seconds
 
 
-def _record(lake: Lake, config: Config, run: Run, seconds: float, error: str | None) -> None:
-    """Write the run's row; where the job has failed, a second failure must not hide the first."""
+def write_down(lake: Lake, config: Config, ran: Sequence[Run], seconds: float, error: str | None) -> None:
+    """Write the rows of runs that took so long together; a second failure must not hide that they have failed."""
     guard = contextlib.suppress(Exception) if error else contextlib.nullcontext()
     with guard:
-        record_run(
+        record_runs(
             lake,
-            run,
+            ran,
             seconds=seconds,
             error=error,
             settings=row_changing(config),

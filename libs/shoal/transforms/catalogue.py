@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from shoal.tables import CATEGORIES, ITEMS
 from shoal.transforms.contest import strongest
-from shoal.transforms.cuts import Cut
+from shoal.transforms.cuts import EACH, Cut, taken_along
 
 MOST_LEVELS = 16  # of a tree; what lies deeper is cut off, as is a circle of parents
 
@@ -27,8 +27,12 @@ def catalogue_at(items: DataFrame, as_of: date) -> DataFrame:
     Returns:
         Of each item that was there its one row.
     """
-    day = F.lit(as_of)
-    return items.where((F.col("valid_from") < day) & (F.col("valid_to").isNull() | (F.col("valid_to") >= day)))
+    return items.where(_is_valid(Cut(as_of)))
+
+
+def catalogue_at_each(items: DataFrame, cuts: Sequence[date]) -> DataFrame:
+    """:func:`catalogue_at` of each of many cuts, with ``as_of``: as many rows as there are items and cuts."""
+    return taken_along(items, cuts, "valid_from").where(_is_valid(EACH))
 
 
 def described(rows: DataFrame, items: DataFrame, names: Sequence[str], cut: Cut) -> DataFrame:
@@ -42,9 +46,13 @@ def described(rows: DataFrame, items: DataFrame, names: Sequence[str], cut: Cut)
     if cut.day is not None:
         return rows.join(items.select("item_id", *names), on="item_id", how="left")
     spans = items.select(F.col("item_id").alias("_item"), "valid_from", "valid_to", *names)
-    is_then = (F.col("valid_from") < cut.column) & (F.col("valid_to").isNull() | (F.col("valid_to") >= cut.column))
-    there = rows.join(spans, on=(F.col("item_id") == F.col("_item")) & is_then, how="left")
+    there = rows.join(spans, on=(F.col("item_id") == F.col("_item")) & _is_valid(cut), how="left")
     return there.drop("_item", "valid_from", "valid_to")
+
+
+def _is_valid(cut: Cut) -> Column:
+    """Whether a row of ``silver.items`` is what is said of its item at the end of the day before the cut."""
+    return (F.col("valid_from") < cut.column) & (F.col("valid_to").isNull() | (F.col("valid_to") >= cut.column))
 
 
 def goods_at(items: DataFrame, as_of: date) -> DataFrame:

@@ -4,8 +4,10 @@ What is computed at a cut is written once. With one day it is a literal in the p
 user. With many, rows carry theirs in the column ``as_of``, and whatever is said is said by user and ``as_of``.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -29,6 +31,12 @@ class Cut:
         """The day, as a column of rows."""
         return F.col("as_of") if self.day is None else F.lit(self.day)
 
+    def since(self, days: int) -> Column:
+        """The day that many days before the cut."""
+        if self.day is None:
+            return F.date_sub("as_of", days)
+        return F.lit(self.day - timedelta(days=days))
+
     def before(self, rows: DataFrame, day: str = "event_date") -> DataFrame:
         """The rows that are seen; ``day`` is the column that says of when they are."""
         return rows.where(F.col(day) < self.column)
@@ -49,3 +57,19 @@ class Cut:
 
 
 EACH = Cut(None)
+
+
+def taken_along(rows: DataFrame, cuts: Sequence[date], day: str = "event_date") -> DataFrame:
+    """Rows once for each cut after them, with ``as_of``; ``day`` is the column that says of when they are."""
+    return rows.withColumn("as_of", F.explode(F.filter(F.lit([*cuts]), lambda cut: cut > F.col(day))))
+
+
+def at_each(rows: DataFrame, cuts: Sequence[date]) -> DataFrame:
+    """Rows once for every cut, with ``as_of``."""
+    return rows.withColumn("as_of", F.explode(F.lit([*cuts])))
+
+
+def of_cut(values: Mapping[date, Any]) -> Column:
+    """Of each row the value of its cut, as a part of the plan; null where the cut has none."""
+    pairs = [F.lit(each) for pair in values.items() for each in pair]
+    return F.try_element_at(F.create_map(*pairs), F.col("as_of"))

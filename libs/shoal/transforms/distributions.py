@@ -21,6 +21,7 @@ from pyspark.sql.types import (
 )
 
 from shoal.tables import USER_FEATURES
+from shoal.transforms.cuts import Cut
 
 PER_DOUBLING = 4
 ONE = 128  # bin of 1 up to the fourth root of 2; that of 1e-9 is 9, what is nearer to 0 but 0 falls into bin 1
@@ -41,26 +42,28 @@ def is_text(name: str) -> bool:
     return isinstance(_type_of(name), StringType)
 
 
-def histograms(features: DataFrame, *, as_of: date, names: Sequence[str]) -> DataFrame:
+def histograms(features: DataFrame, *, as_of: date | None, names: Sequence[str]) -> DataFrame:
     """Users by feature and bin.
 
     Args:
-        features: rows of ``features.users`` of one run.
+        features: rows of ``features.users`` of one run, or of one at each cut.
+        as_of: the day of the run; None: of each row its own, and so it is of what is returned.
         names: of :func:`named`.
 
     Returns:
         ``place`` (of the feature in ``names``), ``bin`` (null: users without a value), ``users`` and ``total`` (the
         sum of their values; null of text).
     """
-    values = F.array(*(value_of(name, as_of).cast("double") for name in names))
-    each = features.select(F.posexplode(values).alias("place", "value"))
+    cut = Cut(as_of)
+    values = F.array(*(value_of(name, cut).cast("double") for name in names))
+    each = features.select(*cut.own, F.posexplode(values).alias("place", "value"))
     texts = [place for place, name in enumerate(names) if is_text(name)]
     by_hash = F.col("place").isin(texts) if texts else F.lit(False)
     number = F.when(~F.isnan("value"), F.col("value"))
     found = each.select(
-        "place", F.when(by_hash, F.col("value").cast("int")).otherwise(_bin(number)).alias("bin"), "value"
+        *cut.own, "place", F.when(by_hash, F.col("value").cast("int")).otherwise(_bin(number)).alias("bin"), "value"
     )
-    return found.groupBy("place", "bin").agg(F.count(F.lit(1)).alias("users"), F.sum("value").alias("total"))
+    return found.groupBy(*cut.own, "place", "bin").agg(F.count(F.lit(1)).alias("users"), F.sum("value").alias("total"))
 
 
 def lowest(place: int) -> float:
@@ -83,12 +86,12 @@ def _type_of(name: str) -> DataType:
     return types.get(name, own)
 
 
-def value_of(name: str, as_of: date) -> Column:
-    """A feature as a number: yes as 1, a day as the days from it to ``as_of``, a list as its length, text as its bin.
+def value_of(name: str, cut: Cut) -> Column:
+    """A feature as a number: yes as 1, a day as the days from it to the cut, a list as its length, text as its bin.
 
     Args:
         name: one of :func:`named`.
-        as_of: the day of the rows of ``features.users``.
+        cut: of the rows of ``features.users``.
     """
     if name.startswith("own."):
         return F.try_element_at("own", F.lit(name.removeprefix("own.")))
@@ -98,7 +101,7 @@ def value_of(name: str, as_of: date) -> Column:
     if isinstance(of_type, BooleanType):
         return value.cast("int")
     if isinstance(of_type, DateType | TimestampType):
-        return F.datediff(F.lit(as_of), value)
+        return F.datediff(cut.column, value)
     if isinstance(of_type, ArrayType):
         return F.size(value)
     return F.crc32(F.encode(value, "UTF-8")) % _TEXT_BINS

@@ -10,7 +10,7 @@ different values; neither order nor partitioning can change them.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from functools import reduce
 from typing import Literal
 
@@ -21,6 +21,7 @@ from shoal.frames import three_digits
 from shoal.params import LimitParams
 from shoal.tables import LIMITS
 from shoal.tables.vocabulary import USER_MEASURES
+from shoal.transforms.cuts import Cut
 
 _SIGMA = 1.4826  # standard deviation of a normal distribution, in median distances from its median
 _DIGITS = 12  # of logarithms: the last ones differ between processors
@@ -30,23 +31,23 @@ Treatment = Literal["keep", "cap", "reject"]
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of a run, and what is done by them."""
+    """The limits of a run, and what is done by them; of many runs each is a column, of the row's own cut."""
 
-    of_users: Mapping[str, float]  # by measure
-    of_shop: Mapping[str, tuple[float | None, float]]  # lower and upper one by measure; prices have none
+    of_users: Mapping[str, float | Column]  # by measure
+    of_shop: Mapping[str, tuple[float | Column | None, float | Column]]  # lower and upper one; prices have none
     of_items: DataFrame  # rows of features.limits whose scope is item
     params: LimitParams
     treatment: Treatment
-    of_buyers: Mapping[str, Sequence[float]] = field(default_factory=dict)  # edges of scores by the feature scored
+    of_buyers: Mapping[str, Sequence[float] | Column] = field(default_factory=dict)  # edges, by the feature scored
 
 
-def recent(tiles: DataFrame, as_of: date, params: LimitParams) -> DataFrame:
-    """The tiles of the days that are looked at."""
-    since = F.lit(as_of - timedelta(days=params.days))
-    return tiles.where((F.col("event_date") >= since) & (F.col("event_date") < F.lit(as_of)))
+def recent(tiles: DataFrame, as_of: date | None, params: LimitParams) -> DataFrame:
+    """The tiles of the days that are looked at; without ``as_of`` each row has its own."""
+    cut = Cut(as_of)
+    return cut.before(tiles).where(F.col("event_date") >= cut.since(params.days))
 
 
-def spreads(users: DataFrame, items: DataFrame) -> DataFrame:
+def spreads(users: DataFrame, items: DataFrame, *own: str) -> DataFrame:
     """Where the middle of all values lies, and how far from it: of users, of each item, and of all items together.
 
     Prices have no middle of all items: what an article costs says nothing of another.
@@ -54,15 +55,16 @@ def spreads(users: DataFrame, items: DataFrame) -> DataFrame:
     Args:
         users: ``measure``, ``value`` above 0 (double); one row per user and measure.
         items: ``item_id``, ``measure``, ``value`` above 0 (double); one row per user, item, day and measure.
+        own: ``as_of``, where rows have each their own, and so has what is returned.
 
     Returns:
         ``scope``, ``measure``, ``item_id`` (null unless scope is item), ``observed`` (values), ``centre`` (median of
         their logarithms) and ``mad`` (median distance from it). :func:`limits` reads it twice: keep it meanwhile.
     """
-    of_users = users.select(F.lit("user").alias("scope"), F.lit("").alias("item_id"), "measure", "value")
-    rows = of_users.unionByName(items.select(F.lit("item").alias("scope"), "item_id", "measure", "value"))
-    rounded = rows.select("scope", "item_id", "measure", three_digits(F.col("value")).alias("value"))
-    single = [F.col(name) for name in ("scope", "measure", "value")]
+    of_users = users.select(*own, F.lit("user").alias("scope"), F.lit("").alias("item_id"), "measure", "value")
+    rows = of_users.unionByName(items.select(*own, F.lit("item").alias("scope"), "item_id", "measure", "value"))
+    rounded = rows.select(*own, "scope", "item_id", "measure", three_digits(F.col("value")).alias("value"))
+    single = [F.col(name) for name in (*own, "scope", "measure", "value")]
     counts = rounded.groupingSets([[*single, F.col("item_id")], single], *single, F.col("item_id")).agg(
         F.count(F.lit(1)).alias("times"), F.grouping("item_id").alias("is_whole")
     )
@@ -73,13 +75,12 @@ def spreads(users: DataFrame, items: DataFrame) -> DataFrame:
         }
     )
     # A group has a few thousand different values at most.
-    held = told.groupBy("scope", "measure", "item_id").agg(
+    held = told.groupBy(*own, "scope", "measure", "item_id").agg(
         F.sum("times").alias("observed"), F.array_sort(F.collect_list(F.struct("log", "times"))).alias("logs")
     )
     centred = held.withColumn("centre", _middle(F.col("logs"), F.col("observed")))
-    return centred.select(
-        "scope", "measure", "item_id", "observed", "centre", _middle(_apart(), F.col("observed")).alias("mad")
-    )
+    apart = _middle(_apart(), F.col("observed")).alias("mad")
+    return centred.select(*own, "scope", "measure", "item_id", "observed", "centre", apart)
 
 
 def _apart() -> Column:
@@ -114,7 +115,7 @@ def _middle(pairs: Column, observed: Column) -> Column:
     return F.reduce(pairs, start, further, lambda passed: (passed["low"] + passed["high"]) / 2)
 
 
-def limits(found: DataFrame, *, as_of: date, run_id: str, params: LimitParams) -> DataFrame:
+def limits(found: DataFrame, *, as_of: date | None, run_id: str | Column, params: LimitParams) -> DataFrame:
     """Learn limits from the values of users and of purchases.
 
     What is measured of users and is greater than the limit is that of a robot: there is no lower one, and none lies
@@ -125,22 +126,26 @@ def limits(found: DataFrame, *, as_of: date, run_id: str, params: LimitParams) -
 
     Args:
         found: of :func:`spreads`.
+        as_of: the cut; None: of each row its own.
+        run_id: the run; where there are many cuts, a column of them.
 
     Returns:
         Rows of ``features.limits``.
     """
+    cut = Cut(as_of)
+    of_measure = [*cut.own, "measure"]
     enough = found.where((F.col("scope") != "item") | (F.col("observed") >= params.min_purchases))
     usual = (
         enough.where("scope = 'item'")
-        .groupBy("measure")
+        .groupBy(*of_measure)
         .agg(F.percentile("mad", F.lit(0.5), F.col("observed")).alias("usual_mad"))
     )
-    judged = enough.join(F.broadcast(usual), on="measure", how="left")
+    judged = enough.join(F.broadcast(usual), on=of_measure, how="left")
     return LIMITS.select(
         judged.withColumns(_bounds(params)).withColumns(
             {
                 "run_id": F.lit(run_id),
-                "as_of": F.lit(as_of),
+                "as_of": cut.column,
                 "median": F.round(F.exp("centre"), 9),
                 "edges": F.lit(None).cast("array<double>"),
             }

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from shoal.params import LimitParams
 from shoal.tables.vocabulary import ITEM_MEASURES, MONEY_SUM
+from shoal.transforms.cuts import Cut
 from shoal.transforms.limits import Limits, Treatment, beyond_any, recent
 
 _DAY = ["user_id", "event_date"]
@@ -21,31 +22,37 @@ _TAKEN = (*_COMES_BACK_AS, *_COMES_BACK_AS.values())
 _MICROS = 6  # digits of money
 
 
-def item_values(item_days: DataFrame, *, as_of: date, params: LimitParams) -> DataFrame:
-    """What limits are learned from: ``item_id``, ``measure``, ``value``, one row per purchase and measure."""
+def item_values(item_days: DataFrame, *, as_of: date | None, params: LimitParams) -> DataFrame:
+    """What limits are learned from: ``item_id``, ``measure``, ``value``, one row per purchase and measure.
+
+    Without ``as_of`` each row has its own, and so has what is returned.
+    """
+    of_item: list[Column | str] = [*Cut(as_of).own, "item_id"]
     bought = recent(item_days, as_of, params).where("purchases > 0")
-    wide = bought.select("item_id", F.col("pieces").cast("double").alias("pieces"), _price().alias("price"))
-    return wide.unpivot(["item_id"], [*ITEM_MEASURES], "measure", "value").where("value > 0")
+    wide = bought.select(*of_item, F.col("pieces").cast("double").alias("pieces"), _price().alias("price"))
+    return wide.unpivot(of_item, [*ITEM_MEASURES], "measure", "value").where("value > 0")
 
 
-def extremes(item_days: DataFrame, limits: Limits) -> DataFrame:
+def extremes(item_days: DataFrame, limits: Limits, *own: str) -> DataFrame:
     """The tiles of which what was bought lies beyond the limits, of whatever year they are.
 
     Those of more than ``days`` ago are judged as well: a purchase that is treated would else count again with age.
 
     Args:
         item_days: rows of ``features.user_item_days``.
+        own: ``as_of``, where tiles and limits have each their own.
 
     Returns:
         The tiles with their limits: ``most`` pieces, ``highest`` and ``lowest`` price, which are null where the item
         has none of its own.
     """
-    own = limits.of_items.groupBy("item_id").agg(
+    of_item = ["item_id", *own]
+    known = limits.of_items.groupBy(*of_item).agg(
         F.max(F.when(F.col("measure") == "pieces", F.col("upper"))).alias("_most"),
         F.max(F.when(F.col("measure") == "price", F.col("upper"))).alias("highest"),
         F.max(F.when(F.col("measure") == "price", F.col("lower"))).alias("lowest"),
     )
-    judged = item_days.where("purchases > 0").join(own, on="item_id", how="left")
+    judged = item_days.where("purchases > 0").join(known, on=of_item, how="left")
     _, shops = limits.of_shop.get("pieces", (None, None))
     most = F.coalesce("_most", F.lit(shops).cast("double"))
     price = _price()
@@ -55,13 +62,13 @@ def extremes(item_days: DataFrame, limits: Limits) -> DataFrame:
     return judged.withColumn("most", most).where(is_extreme).drop("_most")
 
 
-def extreme_purchases(found: DataFrame) -> DataFrame:
+def extreme_purchases(found: DataFrame, *own: str) -> DataFrame:
     """``user_id``, ``extreme_purchases``: how many of each user's purchases are extreme; of :func:`extremes`."""
-    return found.groupBy("user_id").agg(F.count(F.lit(1)).alias("extreme_purchases"))
+    return found.groupBy("user_id", *own).agg(F.count(F.lit(1)).alias("extreme_purchases"))
 
 
 def treated(
-    days: DataFrame, item_days: DataFrame, found: DataFrame, treatment: Treatment
+    days: DataFrame, item_days: DataFrame, found: DataFrame, treatment: Treatment, *own: str
 ) -> tuple[DataFrame, DataFrame]:
     """The tiles with extreme purchases capped or left out, and what came back of their items in proportion.
 
@@ -73,11 +80,12 @@ def treated(
         days, item_days: rows of ``features.user_days`` and ``features.user_item_days``.
         found: of :func:`extremes`, of the same tiles.
         treatment: ``cap``: no more pieces than the limit, at a price within it; ``reject``: no lines at all.
+        own: ``as_of``, where all of these have each their own.
     """
-    key = [*_DAY, "item_id"]
+    pair, key = [*_PAIR, *own], [*_DAY, "item_id", *own]
     marked = found.select(*key, "most", "highest", "lowest", F.lit(True).alias("_is_extreme"))
     dealt = item_days.where("purchases > 0 OR returns > 0")
-    of_pairs = dealt.join(found.select(*_PAIR).distinct(), on=_PAIR, how="left_semi").join(marked, on=key, how="left")
+    of_pairs = dealt.join(found.select(*pair).distinct(), on=pair, how="left_semi").join(marked, on=key, how="left")
     new = _capped() if treatment == "cap" else {name: F.lit(0) for name in _COMES_BACK_AS}
     types = dict(item_days.dtypes)
     counted = of_pairs.withColumns(
@@ -87,7 +95,7 @@ def treated(
         }
     )
     both = counted.withColumns(
-        {f"_{back}": _comes_back(name, back).cast(types[back]) for name, back in _COMES_BACK_AS.items()}
+        {f"_{back}": _comes_back(name, back, pair).cast(types[back]) for name, back in _COMES_BACK_AS.items()}
     )
     # What was paid is for pieces that count: at the price of the others it would be none.
     priced = F.when(F.col("_is_extreme"), F.nullif(F.least("priced_pieces", "_pieces"), F.lit(0)))
@@ -95,15 +103,15 @@ def treated(
         *key, *_TAKEN, *(f"_{name}" for name in _TAKEN),
         F.when(F.col("priced_pieces").isNotNull(), priced.otherwise(F.col("priced_pieces"))).alias("_priced_pieces"),
     )  # fmt: skip
-    return _of_days(days, changed), _of_items(item_days, changed)
+    return _of_days(days, changed, [*_DAY, *own]), _of_items(item_days, changed, key)
 
 
-def _of_days(days: DataFrame, changed: DataFrame) -> DataFrame:
+def _of_days(days: DataFrame, changed: DataFrame, key: list[str]) -> DataFrame:
     """The user's days less what their items lose."""
-    less = changed.groupBy(*_DAY).agg(
+    less = changed.groupBy(*key).agg(
         *(F.sum(F.coalesce(name, F.lit(0)) - F.coalesce(f"_{name}", F.lit(0))).alias(f"_{name}") for name in _TAKEN),
     )
-    left = days.join(less, on=_DAY, how="left")
+    left = days.join(less, on=key, how="left")
     lines = {"purchase_lines": F.col("purchase_lines") - F.coalesce("_purchases", F.lit(0))}
     fewer = {name: F.col(name) - F.coalesce(f"_{name}", F.lit(0)) for name in _TAKEN}
     types = dict(days.dtypes)
@@ -111,10 +119,8 @@ def _of_days(days: DataFrame, changed: DataFrame) -> DataFrame:
     return left.withColumns(put).select(*days.columns)
 
 
-def _of_items(item_days: DataFrame, changed: DataFrame) -> DataFrame:
-    of_items = item_days.join(
-        changed.drop(*_TAKEN).withColumn("_is_changed", F.lit(True)), on=[*_DAY, "item_id"], how="left"
-    )
+def _of_items(item_days: DataFrame, changed: DataFrame, key: list[str]) -> DataFrame:
+    of_items = item_days.join(changed.drop(*_TAKEN).withColumn("_is_changed", F.lit(True)), on=key, how="left")
     put = {
         name: F.when(F.col("_is_changed"), F.col(f"_{name}")).otherwise(F.col(name))
         for name in (*_TAKEN, "priced_pieces")
@@ -133,12 +139,12 @@ def _capped() -> dict[str, Column]:
     return {"purchases": F.col("purchases"), "pieces": most, "gross": gross}
 
 
-def _comes_back(name: str, back: str) -> Column:
+def _comes_back(name: str, back: str, pair: list[str]) -> Column:
     """What counts of a day's returns of an item, in proportion to what counts of all that the user bought of it.
 
     The days' shares are differences of the running sum's, so that rounding them down loses less than one piece in all.
     """
-    of_pair = Window.partitionBy(*_PAIR)
+    of_pair = Window.partitionBy(*pair)
     nothing = F.lit(0).cast("double")
     bought = F.sum(name).over(of_pair).cast("double")
     counted = F.coalesce(F.sum(f"_{name}").over(of_pair).cast("double"), nothing)

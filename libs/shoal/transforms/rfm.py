@@ -11,6 +11,7 @@ from shoal.tables import LIMITS
 from shoal.tables.user_features import FEATURES
 from shoal.tables.vocabulary import SCORED, USER_MEASURES
 from shoal.transforms import suspects
+from shoal.transforms.cuts import Cut
 
 _FIFTHS = (0.2, 0.4, 0.6, 0.8)
 
@@ -20,7 +21,7 @@ def month_of(as_of: date) -> date:
     return as_of.replace(day=1)
 
 
-def buyers(days: DataFrame, users: DataFrame, *, as_of: date, params: LimitParams) -> DataFrame:
+def buyers(days: DataFrame, users: DataFrame, *, as_of: date | None, params: LimitParams) -> DataFrame:
     """What those are scored by who had bought before a day, and whether they behave as humans do.
 
     Suspect are those beyond the floors of the settings: learned limits move with the days, which edges must not. The
@@ -29,21 +30,23 @@ def buyers(days: DataFrame, users: DataFrame, *, as_of: date, params: LimitParam
     Args:
         days: rows of ``features.user_days``.
         users: ``user_id`` of those who count.
-        as_of: first shop-local day that must *not* be seen.
+        as_of: first shop-local day that must *not* be seen; None: of each row its own, of the users too.
 
     Returns:
         ``user_id``, ``as_of``, ``is_suspect`` and the features that are scored.
     """
-    scored = [F.expr(FEATURES[name].sql.replace(":as_of", f"DATE '{as_of}'")).alias(name) for name in SCORED]
+    cut = Cut(as_of)
+    by_user = ["user_id", *cut.own]
+    scored = [F.expr(cut.sql(FEATURES[name].sql)).alias(name) for name in SCORED]
     floors = {measure: getattr(params, measure) for measure in USER_MEASURES if measure != "breadth"}
-    seen = days.where(F.col("event_date") < F.lit(as_of)).groupBy("user_id").agg(*scored, *suspects.sums(as_of, params))
+    seen = cut.before(days).groupBy(*by_user).agg(*scored, *suspects.sums(as_of, params))
     judged = seen.where("frequency > 0").withColumn("_breadth", F.lit(None).cast("bigint"))
-    found = judged.withColumns(suspects.marks(floors, params)).join(users, on="user_id", how="left_semi")
-    return found.select("user_id", F.lit(as_of).alias("as_of"), "is_suspect", *SCORED)
+    found = judged.withColumns(suspects.marks(floors, params)).join(users, on=by_user, how="left_semi")
+    return found.select("user_id", cut.column.alias("as_of"), "is_suspect", *SCORED)
 
 
 def edges(features: DataFrame, *, run_id: str) -> DataFrame:
-    """The fifths of what buyers are scored by.
+    """The fifths of what buyers are scored by, at each cut.
 
     They are exact quantiles, linear between neighbours, of values rounded to three significant digits: a few thousand
     different ones travel, however many buyers there are. Suspects set no edge, unless nobody else has bought.
@@ -52,10 +55,10 @@ def edges(features: DataFrame, *, run_id: str) -> DataFrame:
         features: ``as_of``, ``is_suspect``, ``frequency``, ``recency_days`` and ``net_spend`` of users at a cut.
 
     Returns:
-        Rows of ``features.limits``, one per measure of which any buyer has a value.
+        Rows of ``features.limits``, one per cut and measure of which any buyer has a value.
     """
     bought = features.where("frequency > 0")
-    whole = bought.agg(F.max("as_of").alias("as_of"), *(_measured(name).alias(name) for name in SCORED))
+    whole = bought.groupBy("as_of").agg(*(_measured(name).alias(name) for name in SCORED))
     told = whole.select("as_of", F.inline(F.array(*SCORED))).where("observed > 0")
     nothing = F.lit(None).cast("double")
     return LIMITS.select(told.withColumns({

@@ -5,13 +5,14 @@ five hundred lines a day does nothing odd, and they count for a user: see :func:
 """
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from shoal.params import LimitParams
 from shoal.tables.vocabulary import USER_MEASURES
+from shoal.transforms.cuts import Cut
 from shoal.transforms.limits import recent
 
 _LOOKS = "views + searches + favourites + carts"
@@ -22,9 +23,9 @@ _EVEN_DAYS, _EVEN_SHARE, _EVEN_LOOKS = 28, 0.9, 10
 _ROUNDING = 1 / 12  # variance that counting in whole looks hides; without it, a perfect script would divide by 0
 
 
-def sums(as_of: date, params: LimitParams) -> list[Column]:
-    """What adds up over a user's ``features.user_days`` before ``as_of``, for :func:`measures`."""
-    inside = F.col("event_date") >= F.lit(as_of - timedelta(days=params.days))
+def sums(as_of: date | None, params: LimitParams) -> list[Column]:
+    """What adds up over a user's ``features.user_days`` before ``as_of``, or each row's own, for :func:`measures`."""
+    inside = F.col("event_date") >= Cut(as_of).since(params.days)
     looks = F.when(inside, F.expr(_LOOKS))
     first, last = F.unix_micros("first_at"), F.unix_micros("last_at")
     # Where both are whole minutes the feed knows none smaller, and all at one moment is a batch or a day.
@@ -44,20 +45,22 @@ def sums(as_of: date, params: LimitParams) -> list[Column]:
     ]
 
 
-def breadth(item_days: DataFrame) -> DataFrame:
+def breadth(item_days: DataFrame, *own: str) -> DataFrame:
     """``user_id``, ``_breadth``: on how many different goods a user has looked at most on one day.
 
     Args:
         item_days: rows of ``features.user_item_days`` that are :func:`recent`.
+        own: ``as_of``, where rows have each their own, and so has what is returned.
     """
-    looked = item_days.where("views + favourites + carts > 0").groupBy("user_id", "event_date").count()
-    return looked.groupBy("user_id").agg(F.max("count").alias("_breadth"))
+    looked = item_days.where("views + favourites + carts > 0").groupBy("user_id", *own, "event_date").count()
+    return looked.groupBy("user_id", *own).agg(F.max("count").alias("_breadth"))
 
 
-def breadth_of_busy(days: DataFrame, item_days: DataFrame, params: LimitParams) -> DataFrame:
+def breadth_of_busy(days: DataFrame, item_days: DataFrame, params: LimitParams, *own: str) -> DataFrame:
     """:func:`breadth` of those whose looks on some day reach the floor of breadth: no others can lie beyond it."""
-    busy = days.where(F.expr(_LOOKS) >= params.breadth).select("user_id", "event_date").distinct()
-    return breadth(item_days.join(busy, on=["user_id", "event_date"], how="left_semi"))
+    on = ["user_id", *own, "event_date"]
+    busy = days.where(F.expr(_LOOKS) >= params.breadth).select(*on).distinct()
+    return breadth(item_days.join(busy, on=on, how="left_semi"), *own)
 
 
 def measures() -> dict[str, Column]:
@@ -78,25 +81,29 @@ def measures() -> dict[str, Column]:
 
 
 def user_values(
-    days: DataFrame, item_days: DataFrame, users: DataFrame, *, as_of: date, params: LimitParams
+    days: DataFrame, item_days: DataFrame, users: DataFrame, *, as_of: date | None, params: LimitParams
 ) -> DataFrame:
     """What limits are learned from.
 
     Args:
         days, item_days: rows of ``features.user_days`` and ``features.user_item_days``.
         users: ``user_id`` of those who are learned from.
+        as_of: the cut; None: of each row its own, of the users too.
 
     Returns:
-        ``measure``, ``value``: one row per user and measure of which there is something.
+        ``measure``, ``value``: one row per user and measure of which there is something; with ``as_of`` where each
+        row has its own.
     """
-    summed = recent(days, as_of, params).groupBy("user_id").agg(*sums(as_of, params))
-    looked = breadth(recent(item_days, as_of, params))
-    found = summed.join(looked, on="user_id", how="left").join(users.select("user_id"), on="user_id", how="left_semi")
-    wide = found.select(*(column.alias(name) for name, column in measures().items()))
-    return wide.unpivot([], [*USER_MEASURES], "measure", "value").where("value IS NOT NULL")
+    own = Cut(as_of).own
+    by_user = ["user_id", *own]
+    summed = recent(days, as_of, params).groupBy(*by_user).agg(*sums(as_of, params))
+    looked = breadth(recent(item_days, as_of, params), *own)
+    found = summed.join(looked, on=by_user, how="left").join(users.select(*by_user), on=by_user, how="left_semi")
+    wide = found.select(*own, *(column.alias(name) for name, column in measures().items()))
+    return wide.unpivot([*own], [*USER_MEASURES], "measure", "value").where("value IS NOT NULL")
 
 
-def marks(upper: Mapping[str, float], params: LimitParams) -> dict[str, Column]:
+def marks(upper: Mapping[str, float | Column], params: LimitParams) -> dict[str, Column]:
     """``is_suspect`` and ``suspect_reasons`` of the columns of :func:`sums` and :func:`breadth`.
 
     Who keeps what was bought, a line for every ``looks_per_purchase`` looks or more, is a customer whatever else.

@@ -16,6 +16,8 @@ from shoal.frames import three_digits
 from shoal.params import AffinityParams
 from shoal.tables import USER_CATEGORIES
 from shoal.tables.vocabulary import TASTE_FACETS
+from shoal.transforms.catalogue import described
+from shoal.transforms.cuts import Cut
 
 _OF_USER = ["user_id", "facet"]
 _NAMED = ["facet", "name"]
@@ -23,41 +25,44 @@ _LEAST_DAYS = 4  # with a purchase: were buying chance, 10 % of three gaps would
 _REGULAR = 0.3  # spread of the gaps over their mean; where buying were chance, it is about 1
 
 
-def met(item_days: DataFrame, items: DataFrame, users: DataFrame, *, as_of: date, params: AffinityParams) -> DataFrame:
+def met(
+    item_days: DataFrame, items: DataFrame, users: DataFrame, *, as_of: date | None, params: AffinityParams
+) -> DataFrame:
     """What each user did with goods of each category and brand; :func:`user_categories` reads it thrice: keep it.
 
     One shuffle by user carries the tiles to where their days are put together.
 
     Args:
         item_days: rows of ``features.user_item_days``.
-        items: the catalogue at the cut: ``item_id``, ``category``, ``brand``.
+        items: the catalogue, as :func:`~shoal.transforms.catalogue.described` takes it.
         users: ``user_id`` of those who are looked at, and who make the shop's mean.
-        as_of: first shop-local day that must *not* be seen.
+        as_of: first shop-local day that must *not* be seen; None: of each row its own, of the users too.
 
     Returns:
         ``user_id``, ``facet``, ``name``, ``lines``, ``looks``, ``last_met`` and ``_days`` (array of those with a
-        purchase, ascending).
+        purchase, ascending); with ``as_of`` where each row has its own.
     """
-    told = item_days.where((F.col("event_date") < F.lit(as_of)) & F.expr("purchases + views + carts > 0"))
+    cut = Cut(as_of)
+    by_user = ["user_id", *cut.own]
+    told = cut.before(item_days).where("purchases + views + carts > 0")
     levels = F.split("category", "/")
-    known = items.select(
-        "item_id", "brand", F.array_join(F.slice(levels, 1, params.category_levels), "/").alias("category")
-    ).where("category IS NOT NULL OR brand IS NOT NULL")
-    described = told.join(known, on="item_id", how="inner").select(
-        "user_id", "event_date", "category", "brand", F.col("purchases").alias("lines"),
+    cut_off = F.array_join(F.slice(levels, 1, params.category_levels), "/")
+    known = items.withColumn("category", cut_off).where("category IS NOT NULL OR brand IS NOT NULL")
+    of_items = described(told, known, [*TASTE_FACETS], cut).where("category IS NOT NULL OR brand IS NOT NULL").select(
+        *by_user, "event_date", "category", "brand", F.col("purchases").alias("lines"),
         F.expr("views + carts").alias("looks"),
     )  # fmt: skip
     facets = F.array(*(F.struct(F.lit(each).alias("facet"), F.col(each).alias("name")) for each in TASTE_FACETS))
     of_days = (
-        described.repartition("user_id")
-        .join(users, on="user_id", how="left_semi")
-        .select("user_id", "event_date", "lines", "looks", F.inline(facets))
+        of_items.repartition("user_id")
+        .join(users, on=by_user, how="left_semi")
+        .select(*by_user, "event_date", "lines", "looks", F.inline(facets))
         .where("name IS NOT NULL")
-        .groupBy(*_OF_USER, "name", "event_date")
+        .groupBy(*_OF_USER, *cut.own, "name", "event_date")
         .agg(F.sum("lines").alias("lines"), F.sum("looks").alias("looks"))
     )
     bought_on = F.when(F.col("lines") > 0, F.col("event_date"))
-    return of_days.groupBy(*_OF_USER, "name").agg(
+    return of_days.groupBy(*_OF_USER, *cut.own, "name").agg(
         F.sum("lines").alias("lines"),
         F.sum("looks").alias("looks"),
         F.max("event_date").alias("last_met"),
@@ -65,34 +70,38 @@ def met(item_days: DataFrame, items: DataFrame, users: DataFrame, *, as_of: date
     )
 
 
-def user_categories(found: DataFrame, *, as_of: date, run_id: str, params: AffinityParams) -> DataFrame:
+def user_categories(found: DataFrame, *, as_of: date | None, run_id: str | Column, params: AffinityParams) -> DataFrame:
     """The strongest categories and brands of each user, beside those of all.
 
     Args:
         found: of :func:`met`.
+        as_of: as there.
+        run_id: the run; where there are many cuts, a column of them.
 
     Returns:
         Rows of ``features.user_categories``.
     """
-    of_name = found.groupBy(*_NAMED).agg(F.sum("lines").alias("_sold"))
-    of_facet = F.sum("_sold").over(Window.partitionBy("facet"))  # as many rows as there are categories and brands
-    shop = of_name.select(*_NAMED, (F.col("_sold") / F.nullif(of_facet, F.lit(0))).alias("_usual"))
-    bought = F.sum("lines").over(Window.partitionBy(*_OF_USER))
+    cut = Cut(as_of)
+    of_user, named = [*_OF_USER, *cut.own], [*_NAMED, *cut.own]
+    of_name = found.groupBy(*named).agg(F.sum("lines").alias("_sold"))
+    of_facet = F.sum("_sold").over(Window.partitionBy("facet", *cut.own))  # as many rows as categories and brands
+    shop = of_name.select(*named, (F.col("_sold") / F.nullif(of_facet, F.lit(0))).alias("_usual"))
+    bought = F.sum("lines").over(Window.partitionBy(*of_user))
     prior = F.lit(float(params.prior_lines))
     affinity = (F.col("lines") + prior) / (F.col("_bought") * F.coalesce("_usual", F.lit(0.0)) + prior)
     liked = (
         found.withColumn("_bought", bought)
-        .join(F.broadcast(shop), on=_NAMED, how="left")
+        .join(F.broadcast(shop), on=named, how="left")
         .withColumn("affinity", affinity)
         .withColumn("_rounded", three_digits(F.col("affinity")))
     )
     best_first = [F.desc("affinity"), F.desc("lines"), F.desc("looks"), F.col("name")]
-    rank = F.row_number().over(Window.partitionBy(*_OF_USER).orderBy(*best_first))
+    rank = F.row_number().over(Window.partitionBy(*of_user).orderBy(*best_first))
     strongest = liked.withColumn("rank", rank).where(F.col("rank") <= params.most)
-    placed = strongest.join(_percentiles(liked), on=[*_NAMED, "_rounded"], how="left")
+    placed = strongest.join(_percentiles(liked, named), on=[*named, "_rounded"], how="left")
     return USER_CATEGORIES.select(_rhythm(placed).withColumns({
         "run_id": F.lit(run_id),
-        "as_of": F.lit(as_of),
+        "as_of": cut.column,
         "share": F.col("lines") / F.nullif("_bought", F.lit(0)),
         "days_bought": F.size("_days").cast("bigint"),
         "first_bought": F.try_element_at("_days", F.lit(1)),
@@ -100,17 +109,17 @@ def user_categories(found: DataFrame, *, as_of: date, run_id: str, params: Affin
     }))  # fmt: skip
 
 
-def _percentiles(liked: DataFrame) -> DataFrame:
+def _percentiles(liked: DataFrame, named: list[str]) -> DataFrame:
     """Where an affinity stands among the users who met the name: those below, and half of those alike.
 
     Affinities are rounded to three digits and counted first, so that of a category that millions have met a few
     thousand values are put in order.
     """
-    counts = liked.groupBy(*_NAMED, "_rounded").agg(F.count(F.lit(1)).alias("_alike"))
-    by_name = Window.partitionBy(*_NAMED)
+    counts = liked.groupBy(*named, "_rounded").agg(F.count(F.lit(1)).alias("_alike"))
+    by_name = Window.partitionBy(*named)
     to_here = by_name.orderBy("_rounded").rowsBetween(Window.unboundedPreceding, Window.currentRow)
     below = F.sum("_alike").over(to_here) - F.col("_alike") / 2
-    return counts.select(*_NAMED, "_rounded", (below / F.sum("_alike").over(by_name)).alias("percentile"))
+    return counts.select(*named, "_rounded", (below / F.sum("_alike").over(by_name)).alias("percentile"))
 
 
 def _rhythm(rows: DataFrame) -> DataFrame:

@@ -32,7 +32,7 @@ def user_features(
     users: DataFrame,
     *,
     as_of: date | None,
-    run_id: str,
+    run_id: str | Column,
     items: DataFrame | None = None,
     user_changes: DataFrame | None = None,
     accounts: DataFrame | None = None,
@@ -55,16 +55,18 @@ def user_features(
         users: rows of ``silver.users``.
         as_of: first shop-local day that must *not* be seen, so that a label built from it cannot leak; None: each row
             has its own, in the column ``as_of``.
+        run_id: the run that the rows are of; where there are many cuts, it may be a column of ``as_of``.
         items: the catalogue as it was before ``as_of``, one row of ``silver.items`` per item, or all its rows where
             there are many cuts; None: of no item it is known what it is.
         user_changes: rows of ``silver.user_changes``; None in a shop without a user feed.
         accounts: of ``identities.accounts_at`` for this cut, or for each, under whose ``user_id`` the tiles are; None
             where no account was merged.
         limits: beyond which users are suspect and purchases extreme, and the edges of scores; None: nobody is, and
-            nothing, and nobody has a score. They are those of one day, and there are none with many cuts.
+            nothing, and nobody has a score. With many cuts they are columns, each cut's own.
         only: names of the features that are wanted; what others need is not computed.
         own: features of the shop's own; all of them are wanted.
-        shop: with many cuts, what all users did with each item before each of them, of ``shop_items``.
+        shop: what all users did with each item before each of many cuts, of ``shop_items``; None: the tiles are those
+            of all users.
 
     Returns:
         Rows of ``features.users``, one per user, or user and cut; with ``only``, its key and these columns and
@@ -77,16 +79,15 @@ def user_features(
     seen, seen_items = cut.before(days), cut.before(item_days)
     judgements, acts = list[DataFrame](), list[Column]()  # by user
     if limits is not None:
-        assert as_of is not None, "limits are those of one day"
-        extremes = outliers.extremes(seen_items, limits)
-        judgements = [suspects.breadth_of_busy(recent(days, as_of, limits.params), item_days, limits.params)]
+        extremes = outliers.extremes(seen_items, limits, *cut.own)
+        judgements = [suspects.breadth_of_busy(recent(days, as_of, limits.params), item_days, limits.params, *cut.own)]
         if _EXTREME in needed:
-            judgements.append(outliers.extreme_purchases(extremes))
+            judgements.append(outliers.extreme_purchases(extremes, *cut.own))
         acts = suspects.sums(as_of, limits.params)
         if limits.treatment != "keep":  # who is a customer is told by what was bought, whatever counts of it
-            judgements.append(seen.groupBy("user_id").agg(*acts))
+            judgements.append(seen.groupBy(*by_user).agg(*acts))
             acts = []
-            seen, seen_items = outliers.treated(seen, seen_items, extremes, limits.treatment)
+            seen, seen_items = outliers.treated(seen, seen_items, extremes, limits.treatment, *cut.own)
     everyone = seen.groupBy(*by_user).agg(*_aggregates(needed.over("days"), cut), *acts)
     who_counts = counted(users, user_changes, as_of=as_of, accounts=accounts)
     everyone = everyone.join(who_counts, on=by_user, how="left_semi")
@@ -154,11 +155,7 @@ def _edges(limits: Limits | None, needed: Features) -> dict[str, Column]:
     """Of each score the edges that a value passes; null where there are none."""
     steps = dict(zip(("_recency_edges", "_frequency_edges", "_monetary_edges"), SCORED, strict=True))
     held = {} if limits is None else limits.of_buyers
-    return {
-        step: (F.lit([*held[name]]) if name in held else F.lit(None)).cast("array<double>")
-        for step, name in steps.items()
-        if step in needed
-    }
+    return {step: F.lit(held.get(name)).cast("array<double>") for step, name in steps.items() if step in needed}
 
 
 def _gathered(rows: DataFrame, needed: Features, marks: Mapping[str, Column]) -> DataFrame:
