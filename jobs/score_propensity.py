@@ -14,6 +14,7 @@ from shoal.books.runs import Run
 from shoal.cli import run_job
 from shoal.config import Config, settings_hash
 from shoal.features import earlier, ordinary
+from shoal.features import own as own_features
 from shoal.lake import Lake
 from shoal.models import propensity
 from shoal.models.metric import Metric, stands_in
@@ -39,18 +40,21 @@ def score_propensity(lake: Lake, config: Config, run: Run) -> None:
 def _score(lake: Lake, config: Config, run: Run, target: str, params: PropensityParams) -> list[Metric]:
     everyone = lake.read(USER_FEATURES, run.versions_read[USER_FEATURES.name]).where(run.slice)
     past = earlier.past_of(lake, run, config.features, everyone)
+    own = own_features.among(config, params.inputs)
 
     def examples(cut: date) -> DataFrame:
-        features = past.features(cut, only=params.inputs)
+        features = own_features.beside(past.features(cut, only=params.inputs, own=own), own)
         return past.with_label(features, cut=cut, horizon_days=params.horizon_days, active_days=params.active_days)
 
     days = lake.read(USER_DAYS, run.versions_read[USER_DAYS.name])
     first = days.agg(F.min("event_date")).first()
     assert first is not None, "an aggregate has one row"
-    learned = propensity.learn(examples, as_of=run.day, first_day=first[0] or run.day, params=params)
+    learned = propensity.learn(
+        examples, as_of=run.day, first_day=first[0] or run.day, params=params, own=[each.name for each in own]
+    )
     applied, model_id = _applied(lake, config, run, target, params, learned)
     active = ordinary.humans(everyone).where(F.col("recency_event_days") <= params.active_days)
-    scored = propensity.score(applied, active).select(
+    scored = propensity.score(applied, own_features.beside(active, own)).select(
         "*",
         F.lit(run.key).alias("run_id"),
         F.lit(target).alias("target"),

@@ -9,6 +9,7 @@ from shoal.books.runs import Run
 from shoal.cli import run_job
 from shoal.config import Config, settings_hash
 from shoal.features import ordinary
+from shoal.features import own as own_features
 from shoal.frames import persisted
 from shoal.lake import Lake
 from shoal.models import segments
@@ -33,7 +34,8 @@ def segment_users(lake: Lake, config: Config, run: Run) -> None:
 
 
 def _segment(lake: Lake, config: Config, run: Run, entry: str, params: SegmentParams) -> list[Metric]:
-    features = ordinary.humans(lake.read(USER_FEATURES, run.versions_read[USER_FEATURES.name]).where(run.slice))
+    everyone = lake.read(USER_FEATURES, run.versions_read[USER_FEATURES.name]).where(run.slice)
+    features = own_features.beside(ordinary.humans(everyone), own_features.among(config, params.inputs))
     with persisted(features):
         return _fitted(lake, config, run, entry, params, features)
 

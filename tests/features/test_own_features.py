@@ -11,10 +11,10 @@ import pytest
 import yaml
 from pyspark.sql import DataFrame, SparkSession
 
-from shoal.config import Config, load_config
+from shoal.config import Config, check_columns, load_config
 from shoal.errors import ConfigError
-from shoal.features.own import check, features_of
-from shoal.tables import USER_DAYS, USER_ITEM_DAYS, USERS
+from shoal.features.own import among, beside, check, features_of
+from shoal.tables import USER_DAYS, USER_FEATURES, USER_ITEM_DAYS, USERS
 from shoal.transforms.user_features import user_features
 
 PAGE = (Path(__file__).parents[2] / "docs" / "features.md").read_text()
@@ -82,3 +82,19 @@ def test_what_spark_cannot_compute_is_told_with_its_place(spark: SparkSession) -
     for place, word in enumerate(wrong):
         (line,) = [line for line in str(refused.value).splitlines() if f"features.own[{place}].sql" in line]
         assert word in line or word in ("TypeError", "rand"), line
+
+
+def test_models_may_take_them_as_inputs(spark: SparkSession, frame: Callable[..., DataFrame]) -> None:
+    own = [
+        {"name": name, "sql": sql, "doc": "d", "unit": "u"} for name, sql in (("loud", "sum(views)"), ("idle", "1.0"))
+    ]
+    given = [f"features.own={json.dumps(own)}"]
+    config = load_config(sets=[*given, 'segments.default.inputs=["loud", "spend"]'])
+    check_columns(config)
+    rows = frame(USER_FEATURES, {"user_id": "a", "own": {"loud": 3.0, "idle": 1.0}}, {"user_id": "b", "own": None})
+    found = beside(rows, among(config, config.segments["default"].inputs))
+
+    assert {*found.columns} - {*rows.columns} == {"loud"}, "what is no input is no column"
+    assert {row.user_id: row.loud for row in found.collect()} == {"a": 3.0, "b": None}
+    with pytest.raises(ConfigError, match=r"segments\.default\.inputs: lout is no .*did you mean loud\?"):
+        check_columns(load_config(sets=[*given, 'segments.default.inputs=["lout"]']))

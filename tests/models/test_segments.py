@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from shoal.errors import ConfigError
@@ -586,3 +587,17 @@ def test_segments_are_recognised_one_to_one_and_only_when_near():
     assert same_segments(previous + moved, previous) == [0, None, 2]
     # Both near the same one: the nearer continues it. More centres than before: the rest are new.
     assert same_segments(np.array([[0.2, 0.2], [0.1, 0.1], [9, 9], [3, 3]]), previous) == [None, 0, None, 1]
+
+
+def test_a_feature_of_the_shops_own_may_decide(spark):
+    """Buyers who are alike in all else, of whom half are loud."""
+    rows = [{**row, "own": {"loud": 1000.0 if n % 2 else 1.0}} for n, row in enumerate(group("regular", users=60))]
+    features = users_of(spark, rows).withColumn("loud", F.col("own")["loud"])
+    model = fitted(features, inputs=("loud",), k=2)
+    found = segments(model, features)
+
+    assert model.inputs == ("loud",)
+    loud = {row["user_id"] for row in rows if row["own"]["loud"] > 1}
+    assert len({found[user] for user in loud}) == 1
+    assert len({*found.values()}) == 2
+    assert {user for user in found if found[user] == found[min(loud)]} == loud

@@ -12,7 +12,7 @@ def check_columns(config: Config) -> None:
     """Check the columns that settings name against the declared tables; needs pyspark, but starts no Spark.
 
     Raises:
-        ConfigError: inputs that are no numeric column of ``features.users`` or are named twice, and weights
+        ConfigError: inputs that are no numeric column of ``features.users`` or are named twice, weights
             of what is no count of ``features.user_item_days``, names of rules that are taken, and conditions that
             say something else each time; all are listed.
     """
@@ -22,13 +22,14 @@ def check_columns(config: Config) -> None:
     from shoal.tables.vocabulary import WEIGHTED
 
     numbers = [c.name for c in USER_FEATURES.columns if isinstance(c.type, NumericType)]
+    numbers += [one.name for one in config.features.own]
     problems = []
     for section, entries in (("segments", config.segments), ("propensity", config.propensity)):
         for name, entry in entries.items():
             at = f"{section}.{name}.inputs"
             twice = sorted({column for column in entry.inputs if entry.inputs.count(column) > 1})
             problems += [f"{at}: {column} is named twice" for column in twice]
-            problems += _no_columns(at, entry.inputs, numbers, "numeric column of features.users")
+            problems += _no_columns(at, entry.inputs, numbers, "numeric column of features.users, nor in features.own")
     liked: dict[str, StrengthParams] = {f"recommend.{name}": entry for name, entry in config.recommend.items()}
     for section, strength in {**liked, "similar_items": config.similar_items}.items():
         at = f"{section}.weights"

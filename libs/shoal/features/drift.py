@@ -89,6 +89,7 @@ def record(lake: Lake, config: Config, group: Group, found: Mapping[date, Measur
     held = _held(lake, {row["run_id"] for row in references.values() if row is not None})
     inputs = {name for segments in config.segments.values() for name in segments.inputs}
     inputs |= {name for target in config.propensity.values() for name in target.inputs}
+    inputs |= {f"own.{name}" for name in inputs}  # as the shop's own are called here
     rows = list[dict[str, Any]]()
     for run in group.runs:
         now, compared = found[run.day], references[run.day]

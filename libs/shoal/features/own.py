@@ -1,12 +1,13 @@
 """The shop's own features, ``features.own`` of the settings: as they are computed, and whether they can be."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import date
 from functools import partial
 from typing import Any
 
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType
 
 from shoal.config import Config
@@ -25,6 +26,16 @@ _LONGEST = 300  # characters of what Spark says
 def features_of(config: Config) -> list[Feature]:
     """The features that a shop has declared."""
     return [_feature(one) for one in config.features.own]
+
+
+def among(config: Config, names: Collection[str]) -> list[Feature]:
+    """Those of the shop's own features that have one of these names."""
+    return [feature for feature in features_of(config) if feature.name in names]
+
+
+def beside(rows: DataFrame, own: Sequence[Feature]) -> DataFrame:
+    """Rows of ``features.users`` with each of these as a column under its name, as models read their inputs."""
+    return rows.withColumns({each.name: F.try_element_at("own", F.lit(each.name)) for each in own}) if own else rows
 
 
 def check(spark: SparkSession, config: Config) -> None:

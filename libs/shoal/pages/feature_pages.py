@@ -67,7 +67,8 @@ features:
       unit: shop's currency
 ```
 
-Models do not take them as inputs yet.
+Segments and propensities take them as inputs: name them in `inputs`, as any other number above. Of the days that a
+propensity learns from they are computed as everything else is, from what was known then.
 """
 
 _OF_ITEMS = f"""## Features of items

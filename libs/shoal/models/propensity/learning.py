@@ -52,7 +52,14 @@ class _History:
     ended_by: str  # sentence on the next older cut; empty where none more was needed
 
 
-def learn(examples: Callable[[date], DataFrame], *, as_of: date, first_day: date, params: PropensityParams) -> Learned:
+def learn(
+    examples: Callable[[date], DataFrame],
+    *,
+    as_of: date,
+    first_day: date,
+    params: PropensityParams,
+    own: Sequence[str] = (),
+) -> Learned:
     """Learn from what users did after earlier days how likely they are to do it after ``as_of``.
 
     A cut can be learned from if more than half a horizon of history lies before it and at least
@@ -67,11 +74,12 @@ def learn(examples: Callable[[date], DataFrame], *, as_of: date, first_day: date
         as_of: first shop-local day that is not seen.
         first_day: day of the first event.
         params: the target's settings.
+        own: names of the shop's own features that the rows have as columns.
 
     Raises:
         ConfigError: an input is not a numeric column of ``features.users``; all are listed.
     """
-    _check(params.inputs)
+    _check(params.inputs, own)
     with ExitStack() as stack:
         history = _history(examples, stack, as_of=as_of, first_day=first_day, params=params)
         if not history.cuts:
@@ -119,8 +127,8 @@ def _none(rate: float, why: str, metrics: list[Metric]) -> Learned:
     return Learned(None, BASE_RATE, rate, metrics, failed=why)
 
 
-def _check(inputs: Sequence[str]) -> None:
-    numeric = {c.name for c in USER_FEATURES.columns if isinstance(c.type, NumericType)}
+def _check(inputs: Sequence[str], own: Sequence[str]) -> None:
+    numeric = {*own, *(c.name for c in USER_FEATURES.columns if isinstance(c.type, NumericType))}
     wrong = [name for name in inputs if name not in numeric]
     if wrong:
         raise ConfigError(bulleted("propensity.inputs: not a numeric column of features.users:", wrong))

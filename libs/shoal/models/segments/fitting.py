@@ -16,7 +16,6 @@ from shoal.models.segments.model import Centre, SegmentModel, place
 from shoal.models.segments.naming import leans, marks, names, rank_key, same_segments, shown
 from shoal.models.segments.scaling import Scale, coordinates, fit_scales
 from shoal.params import SegmentParams
-from shoal.tables import USER_FEATURES
 
 
 def fit(
@@ -27,7 +26,7 @@ def fit(
     The result depends on the set of rows only, not on their order or partitions.
 
     Args:
-        features: rows of ``features.users`` of one run.
+        features: rows of ``features.users`` of one run, with the shop's own as columns where they are inputs.
         params: the segmentation's settings.
         previous: the last released model, whose ids are continued; None starts anew, with ids in the ranks' order.
         last_id: the highest id that any run has given, released or not: ids above it are new.
@@ -38,7 +37,7 @@ def fit(
     Raises:
         ConfigError: an input is not a numeric column of ``features.users``; all are listed.
     """
-    wanted = _checked(params.inputs)
+    wanted = _checked(params.inputs, features)
     columns = [*dict.fromkeys([*wanted, *FIGURES.values()])]
     buyers = features.where("is_buyer").select("user_id", *dict.fromkeys([*columns, "spend"]))
     count = buyers.count()
@@ -55,8 +54,8 @@ def fit(
     return _model(inputs, centres, found, previous, last_id=last_id, k_wanted=k_wanted, dropped=dropped)
 
 
-def _checked(inputs: Sequence[str]) -> list[str]:
-    numeric = {c.name for c in USER_FEATURES.columns if isinstance(c.type, NumericType)}
+def _checked(inputs: Sequence[str], features: DataFrame) -> list[str]:
+    numeric = {field.name for field in features.schema if isinstance(field.dataType, NumericType)}
     wrong = [name for name in inputs if name not in numeric]
     if wrong:
         raise ConfigError(bulleted("segments.inputs: not a numeric column of features.users:", wrong))
