@@ -27,6 +27,7 @@ $(STAMP): setup.py constraints.txt
 	@$(BIN)/pip install --quiet --upgrade --constraint constraints.txt setuptools wheel
 	@$(BIN)/pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[local,dev]'
 	@$(BIN)/python -m shoal.session
+	@$(BIN)/python -m shoal.kernels.jit
 	@touch $@
 
 venv: $(STAMP)  ## make or renew the virtual environment

@@ -10,7 +10,10 @@ from shoal.kernels.jit import compiled_in_any_order
 Floats = npt.NDArray[np.float32]
 
 
-@compiled_in_any_order
+@compiled_in_any_order(
+    "(int64[::1], int32[::1], float32[::1], float32[::1], float32[:,::1], float32[:,::1], "
+    "int64, int64, float64, float64, int64)"
+)
 def improve_rows(
     indptr: npt.NDArray[np.int64],
     columns: npt.NDArray[np.int32],

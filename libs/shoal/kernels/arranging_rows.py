@@ -10,7 +10,10 @@ Numbers = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
 
 
-@compiled
+@compiled(
+    "(int64[::1], int64[::1], int64[::1], float64[::1], int64[:,::1], int64[::1], "
+    "int64, int64[::1], float32[:,::1], float64, int64)"
+)
 def choose(
     bounds: Whole,
     voices: Whole,
@@ -102,7 +105,7 @@ def choose(
     return counts, chosen
 
 
-@compiled
+@compiled("")
 def _fits(c: int, capped: Whole, caps: Whole, held: Whole) -> bool:
     for kind in range(len(caps)):
         code = capped[kind, c]
@@ -111,7 +114,7 @@ def _fits(c: int, capped: Whole, caps: Whole, held: Whole) -> bool:
     return True
 
 
-@compiled
+@compiled("")
 def _hold(c: int, capped: Whole, held: Whole, change: int) -> None:
     for kind in range(held.shape[0]):
         code = capped[kind, c]

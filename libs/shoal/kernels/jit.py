@@ -4,9 +4,14 @@ Importing numba takes half a second, so only the modules of loops import this on
 """
 
 from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any, TypeVar, cast
 
 import numba
+
+from shoal import kernels
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -14,17 +19,25 @@ F = TypeVar("F", bound=Callable[..., Any])
 _ANY_ORDER = {"reassoc", "contract", "arcp", "nsz"}
 
 
-def compiled(function: F) -> F:
-    """The function as machine code that adds up in the order in which it is written; the GIL is free meanwhile."""
-    return _compiled(function)
+LOOPS: list[tuple[Any, str]] = []  # each loop that was imported, with what it is called with
 
 
-def compiled_in_any_order(function: F) -> F:
+def compiled(called_with: str) -> Callable[[F], F]:
+    """The function as machine code that adds up in the order in which it is written; the GIL is free meanwhile.
+
+    Args:
+        called_with: types of its arguments as numba writes them, for :func:`compile_all`; a call with others is
+            compiled when it comes. Empty for functions of other loops, which are compiled with those.
+    """
+    return partial(_compiled, called_with)
+
+
+def compiled_in_any_order(called_with: str) -> Callable[[F], F]:
     """The same where sums may be taken in any order, which is several times as fast; the last digits may differ."""
-    return _compiled(function, fastmath=_ANY_ORDER)
+    return partial(_compiled, called_with, fastmath=_ANY_ORDER)
 
 
-def _compiled(function: F, **options: Any) -> F:
+def _compiled(called_with: str, function: F, **options: Any) -> F:
     options = {"nogil": True, "error_model": "numpy", **options}
     try:
         kept: Any = numba.njit(cache=True, **options)(function)  # compiled once per machine, some seconds
@@ -32,4 +45,19 @@ def _compiled(function: F, **options: Any) -> F:
         kept._cache._impl.locator.ensure_cache_path()
     except (RuntimeError, OSError, AttributeError):  # no such folder, or another numba: compiled once per process
         kept = numba.njit(**options)(function)
+    if called_with:
+        LOOPS.append((kept, called_with))
     return cast(F, kept)
+
+
+def compile_all() -> None:
+    """Compile every loop and keep its code, so that the first run on this machine does not have to."""
+    for module in iter_modules(kernels.__path__):
+        import_module(f"{kernels.__name__}.{module.name}")
+    for loop, called_with in LOOPS:
+        loop.compile(called_with)
+
+
+if __name__ == "__main__":
+    # As a module it is another one than the loops import.
+    import_module("shoal.kernels.jit").compile_all()

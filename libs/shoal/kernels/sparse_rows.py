@@ -9,7 +9,10 @@ Whole = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.float64]
 
 
-@compiled
+@compiled(
+    "(int64[::1], int64[::1], float64[::1], int64[::1], int64[::1], int64[::1], "
+    "int64[::1], float64[::1], int64[::1], float64, int64)"
+)
 def best_of_rows(
     indptr: Whole,
     sources: Whole,

@@ -9,7 +9,7 @@ Floats = npt.NDArray[np.float32]
 Whole = npt.NDArray[np.int64]
 
 
-@compiled
+@compiled("(float32[:,::1], int64[::1], int64, float32[:,::1], int64[:,::1])")
 def push(scores: Floats, rows: Whole, first: int, best: Floats, groups: Whole) -> None:
     """Merge a tile of scores into each row's heap of the best so far, whose root is the lowest of them.
 
@@ -43,7 +43,7 @@ def push(scores: Floats, rows: Whole, first: int, best: Floats, groups: Whole) -
                 threshold = heap[0]
 
 
-@compiled
+@compiled("(float32[:,::1], float32[:,::1], int64[::1], int64[::1], int64[::1], int64[::1], int64[:,::1], int64)")
 def settle(
     users: Floats,
     factors: Floats,

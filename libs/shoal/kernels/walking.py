@@ -8,7 +8,7 @@ from shoal.kernels.jit import compiled
 Whole = npt.NDArray[np.int64]
 
 
-@compiled
+@compiled("(int64[::1], int64[::1], int64[::1], int64)")
 def walk(barred_bounds: Whole, barred: Whole, groups: Whole, n: int) -> tuple[Whole, Whole]:
     """Each row's first ``n`` places that are not barred to it, of each group the first.
 
