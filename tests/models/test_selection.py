@@ -189,9 +189,9 @@ def found(looked_at):
 def test_what_was_planted_is_found(found):
     matrix = shop()
     names = [column.name for column in found.columns]
-    assert [names[place] for place in found.kept] == ["signal"]
-    (group,) = found.groups
-    assert (names[group.first], [names[p] for p in group.others]) == ("signal", ["its_double", "its_opposite"])
+    (group,) = found.groups  # to three digits squares have other tenths, so that any of them may stand for all
+    assert {names[place] for place in (group.first, *group.others)} == {"signal", "its_double", "its_opposite"}
+    assert [*found.kept] == [group.first]
     assert found.correlations["spearman"][0, 2] == pytest.approx(-1)
     assert found.correlations["pearson"][0, 1] == pytest.approx(np.corrcoef(matrix[:, 0], matrix[:, 1])[0, 1], abs=1e-4)
     assert {n: v.quiet for n, v in zip(names, found.values, strict=True) if v.quiet} == {
