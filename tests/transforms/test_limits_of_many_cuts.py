@@ -55,6 +55,7 @@ def learned(days, items, users, as_of, run_id, *own):
     return limits(found, as_of=as_of, run_id=run_id, params=PARAMS)
 
 
+@pytest.mark.long
 def test_limits_of_many_cuts_are_those_of_each(shop):
     days, items, users = shop
     together = learned(
