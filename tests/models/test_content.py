@@ -196,7 +196,7 @@ def test_models_of_taste_may_fill_a_list():
             ["recommend.for_you.model=content", "recommend.for_you.new_items=2"],
             "must be 0 where the model is content",
         ),
-        (["recommend.for_you.blend={als: 0}"], "at least two must be above 0"),
+        (["recommend.for_you.blend={als: 0, content: 0}"], "at least two must be above 0"),
         (["recommend.for_you.content={title: 0, category: 0, brand: 0, price: 0}"], "at least one must be above 0"),
     ],
 )
