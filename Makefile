@@ -26,8 +26,7 @@ $(STAMP): setup.py constraints.txt
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --upgrade --constraint constraints.txt setuptools wheel
 	@$(BIN)/pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[local,dev]'
-	@$(BIN)/python -m shoal.session
-	@$(BIN)/python -m shoal.kernels.jit
+	@$(BIN)/python -m shoal.prepare
 	@touch $@
 
 venv: $(STAMP)  ## make or renew the virtual environment

@@ -41,9 +41,10 @@ def _score(lake: Lake, config: Config, run: Run, target: str, params: Propensity
     everyone = lake.read(USER_FEATURES, run.versions_read[USER_FEATURES.name]).where(run.slice)
     past = earlier.past_of(lake, run, config.features, everyone)
     own = own_features.among(config, params.inputs)
+    needed = own_features.features_of(config) if own else []  # they may name each other
 
     def examples(cut: date) -> DataFrame:
-        features = own_features.beside(past.features(cut, only=params.inputs, own=own), own)
+        features = own_features.beside(past.features(cut, only=params.inputs, own=needed), own)
         return past.with_label(features, cut=cut, horizon_days=params.horizon_days, active_days=params.active_days)
 
     days = lake.read(USER_DAYS, run.versions_read[USER_DAYS.name])

@@ -56,8 +56,3 @@ def compile_all() -> None:
         import_module(f"{kernels.__name__}.{module.name}")
     for loop, called_with in LOOPS:
         loop.compile(called_with)
-
-
-if __name__ == "__main__":
-    # As a module it is another one than the loops import.
-    import_module("shoal.kernels.jit").compile_all()
