@@ -98,3 +98,20 @@ def test_models_may_take_them_as_inputs(spark: SparkSession, frame: Callable[...
     assert {row.user_id: row.loud for row in found.collect()} == {"a": 3.0, "b": None}
     with pytest.raises(ConfigError, match=r"segments\.default\.inputs: lout is no .*did you mean loud\?"):
         check_columns(load_config(sets=[*given, 'segments.default.inputs=["lout"]']))
+
+
+def test_an_input_may_name_another_of_them(spark: SparkSession, frame: Callable[..., DataFrame]) -> None:
+    """What a job computes of past days: declared features that are inputs, and of the shop's own what these need."""
+    own = [
+        {"name": "loud", "sql": "sum(views)", "doc": "d", "unit": "u"},
+        {"name": "loud_share", "over": "user", "sql": "loud / active_days", "doc": "d", "unit": "u"},
+    ]
+    config = load_config(sets=[f"features.own={json.dumps(own)}", 'propensity.buys_30d.inputs=["loud_share"]'])
+    inputs = config.propensity["buys_30d"].inputs
+    past = user_features(
+        frame(USER_DAYS, day("u", 1, 3), day("u", 2, 2)), frame(USER_ITEM_DAYS),
+        frame(USERS, {"user_id": "u", "account_kind": "consumer"}), as_of=AS_OF, run_id="r",
+        own=features_of(config), only=inputs,
+    )  # fmt: skip
+
+    assert [row.loud_share for row in beside(past, among(config, inputs)).collect()] == [5 / 2]
