@@ -183,9 +183,9 @@ def test_columns_that_do_not_exist_are_refused_all_at_once():
     said = [line.strip().partition(";")[0] for line in str(refused.value).splitlines()[1:]]
     assert said == [
         "segments.default.inputs: frequency is named twice",
-        "segments.default.inputs: recency_day is no numeric column of features.users",
-        "propensity.buys_30d.inputs: is_buyer is no numeric column of features.users",
-        "propensity.buys_30d.inputs: last_order_at is no numeric column of features.users",
+        "segments.default.inputs: recency_day is no numeric column of features.users, nor in features.own",
+        "propensity.buys_30d.inputs: is_buyer is no numeric column of features.users, nor in features.own",
+        "propensity.buys_30d.inputs: last_order_at is no numeric column of features.users, nor in features.own",
         "recommend.for_you.weights: view is no count column of features.user_item_days",
         "recommend.for_you.weights: gross is no count column of features.user_item_days",
         "recommend.for_you.weights: bucket is no count column of features.user_item_days",
