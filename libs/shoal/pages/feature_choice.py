@@ -78,7 +78,8 @@ gap_median_days, rfm, order_season_day, distinct_categories_viewed_30d and 65 mo
   that propensities learn from, by the run's limits, without suspects and who objected. `bought_within` may be repeated; then features are those
   of before the longest. By default the horizons of `propensity` are taken. `--label FILE` is any table (CSV, TSV, Parquet, Delta) of `user_id` and a column per label, numbers, yes and no, or
   text of 20 kinds at most, beside the features of the run's day; users that are not in it are not looked at. `--label none` looks at the features alone.
-  Of more than 100,000 users (`--sample`) about so many are drawn by a hash of `user_id` and `--seed`, the same ones each time.
+  Settings of `features` must be those of the run: with others `shoal features --as-of DAY` opens one, to be named with `--run-id`.
+  Of more than 100,000 users who can be looked at (`--sample`) about so many are drawn by a hash of `user_id` and `--seed`, the same ones each time.
 - **Values** are taken to three digits. Yes is 1, a day is the number of days from it to the features' day, a list its length; text is 32 bins of a hash, and correlates with nothing.
 - **Says nothing**: no value, or one and the same, for 99 % of the users.
 - **Bits**: the mutual information of the label with tenths of the users by the feature, those without a value being an eleventh, less the bias that counts
@@ -92,5 +93,6 @@ gap_median_days, rfm, order_season_day, distinct_categories_viewed_30d and 65 mo
 - **What is left** may be named in `inputs`. It is a beginning: each feature is judged by itself, and two that tell little may tell much together.
 
 `--format json` has all figures: nulls, mean, variance, quantiles and bits of each feature, each group with both correlations, what components
-explain and the weights of the first five; `--out FILE` writes to a file. Nothing in the lake changes. Beside what the features of one day cost, it takes two passes over the users that are looked at, however many features there are.
+explain and the weights of the first five; `--out FILE` writes to a file. Nothing in the lake changes. Beside what the features of one day cost, it takes two passes over the users that are looked at, however many features there are;
+where only some are drawn, those who could be are counted first, by their days alone.
 """  # noqa: E501
