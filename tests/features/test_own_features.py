@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from shoal.config import Config, check_columns, load_config
 from shoal.errors import ConfigError
-from shoal.features.own import among, beside, check, features_of
+from shoal.features.own import among, beside, check, features_of, meanings
 from shoal.tables import USER_DAYS, USER_FEATURES, USER_ITEM_DAYS, USERS
 from shoal.transforms.user_features import user_features
 
@@ -98,3 +98,22 @@ def test_models_may_take_them_as_inputs(spark: SparkSession, frame: Callable[...
     assert {row.user_id: row.loud for row in found.collect()} == {"a": 3.0, "b": None}
     with pytest.raises(ConfigError, match=r"segments\.default\.inputs: lout is no .*did you mean loud\?"):
         check_columns(load_config(sets=[*given, 'segments.default.inputs=["lout"]']))
+
+
+def test_a_feature_means_something_else_once_it_or_what_it_needs_is_computed_otherwise() -> None:
+    def meant(**sql: str) -> str:
+        by_name = {"twice": "2 * Loud", "loud": "sum(views)", "idle": "sum(carts)"} | sql
+        over = {"twice": "user"}
+        own = [
+            {"name": name, "sql": said, "over": over.get(name, "days"), "doc": said, "unit": "u"}
+            for name, said in by_name.items()
+        ]
+        return meanings(settings(*own), ["twice", "spend"])["twice"]
+
+    assert meant() == meant(idle="sum(returns)")
+    assert len({meant(), meant(twice="3 * Loud"), meant(loud="sum(carts)")}) == 3
+    described = {"name": "loud", "sql": "sum(views)", "unit": "u"}
+    assert meanings(settings({**described, "doc": "one"}), ["loud"]) == meanings(
+        settings({**described, "doc": "two"}), ["loud"]
+    )
+    assert meanings(settings(), ["spend"]) == {}
