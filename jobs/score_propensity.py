@@ -51,7 +51,11 @@ def _score(lake: Lake, config: Config, run: Run, target: str, params: Propensity
     first = days.agg(F.min("event_date")).first()
     assert first is not None, "an aggregate has one row"
     learned = propensity.learn(
-        examples, as_of=run.day, first_day=first[0] or run.day, params=params, own=[each.name for each in own]
+        examples,
+        as_of=run.day,
+        first_day=first[0] or run.day,
+        params=params,
+        own=own_features.meanings(config, params.inputs),
     )
     applied, model_id = _applied(lake, config, run, target, params, learned)
     active = ordinary.humans(everyone).where(F.col("recency_event_days") <= params.active_days)
@@ -77,7 +81,7 @@ def _applied(
             run.stand_in(f"{name}: {learned.untested}", "it is used as it is", config.strict)
         return learned, model_store.save_model(lake, run, STAGE, target, learned.source, learned.model)
     last = model_store.last_good(lake, run, STAGE, target, PropensityModel)
-    if last is None or not last.model.is_of(params):
+    if last is None or not last.model.is_of(params, own_features.meanings(config, params.inputs)):
         run.stand_in(f"{name}: {learned.failed}", f"the base rate of {learned.base_rate:.2%} stands in", config.strict)
         return replace(learned, metrics=[*learned.metrics, stands_in(learned.source, learned.failed)]), None
     run.stand_in(f"{name}: {learned.failed}", last.stands_in, config.strict)

@@ -47,7 +47,13 @@ def _fitted(
     # Rows may have been written by what an earlier try has stored, and other runs may have given ids since.
     model, last_id = model_store.stored_by_now(lake, run, STAGE, entry, SegmentModel, greatest="last_id")
     if model is None:
-        model = segments.fit(features, params, last.model if last else None, last_id=last_id)
+        model = segments.fit(
+            features,
+            params,
+            last.model if last else None,
+            last_id=last_id,
+            own=own_features.meanings(config, params.inputs),
+        )
     where, once = f"{run.slice} AND segmentation = '{entry}'", f"{run.key}/{entry}"
     if model is None:
         run.stand_in(f"segments.{entry}: needs buyers and found none", "no one is in a segment", config.strict)
@@ -79,7 +85,8 @@ def _applied(
         f"{model.k} segment{plural} instead of {model.k_wanted}: each needs {params.min_users_per_segment} buyers, "
         "and enough that differ"
     )
-    if last is None or last.model.k <= model.k or not last.model.is_of(params):
+    own = own_features.meanings(config, params.inputs)
+    if last is None or last.model.k <= model.k or not last.model.is_of(params, own):
         run.stand_in(f"{STAGE}.{entry}: {lacking}", "these are shown", config.strict)
         return None, []
     run.stand_in(f"{STAGE}.{entry}: {lacking}", last.stands_in, config.strict)

@@ -1,9 +1,13 @@
 """Labels of a file: numbers, yes and no, and text, one row per user."""
 
+import numpy as np
 import pytest
+from pyspark.sql import functions as F
 
 from shoal.errors import ConfigError
 from shoal.features.label_files import labels_of_file
+from shoal.models.selection import examine
+from shoal.models.selection.examining import Column
 
 
 @pytest.fixture
@@ -30,6 +34,18 @@ def test_each_label_is_a_number(spark, written):
     ]  # fmt: skip
 
 
+def test_as_many_kinds_as_a_label_may_have_are_classes_and_no_tenths(spark, written):
+    """Each kind is told from every other by a feature that has one value for it, whatever the kinds are called."""
+    kinds = 20
+    path = written("user_id,kind\n" + "".join(f"u{n},kind {n % kinds}\n" for n in range(2 * kinds)))
+
+    with labels_of_file(spark, path) as labels:
+        rows = labels.rows.select(F.array(*labels.columns.values(), *labels.columns.values()).alias("values"))
+        found = examine(rows, [Column("itself")], ["kind"])
+
+    assert found.labels["kind"].entropy == pytest.approx(np.log2(kinds))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -40,7 +56,7 @@ def test_each_label_is_a_number(spark, written):
         ("user_id,label\nu1,1\n,0\n", "some rows have no user_id"),
         ("user_id,label\nu1,1\nu1,0\nu2,1\n", "3 rows are of 2 users, 2 of them of u1; leave one row per user"),
         ("user_id,label\nu1,1\nu2,n/a\n", "its column label has numbers and text, such as 'n/a'"),
-        ("user_id,label\n" + "".join(f"u{n},kind {n}\n" for n in range(101)), "more than 100 different texts"),
+        ("user_id,label\n" + "".join(f"u{n},kind {n}\n" for n in range(21)), "more than 20 different texts"),
         ("user_id," + ",".join(f"l{n}" for n in range(11)) + "\n", "has 11 columns beside user_id"),
     ],
 )

@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from shoal.config import Config, check_columns, load_config
 from shoal.errors import ConfigError
-from shoal.features.own import among, beside, check, features_of
+from shoal.features.own import among, beside, check, features_of, meanings
 from shoal.tables import USER_DAYS, USER_FEATURES, USER_ITEM_DAYS, USERS
 from shoal.transforms.user_features import user_features
 
@@ -115,3 +115,22 @@ def test_an_input_may_name_another_of_them(spark: SparkSession, frame: Callable[
     )  # fmt: skip
 
     assert [row.loud_share for row in beside(past, among(config, inputs)).collect()] == [5 / 2]
+
+
+def test_a_feature_means_something_else_once_it_or_what_it_needs_is_computed_otherwise() -> None:
+    def meant(**sql: str) -> str:
+        by_name = {"twice": "2 * Loud", "loud": "sum(views)", "idle": "sum(carts)"} | sql
+        over = {"twice": "user"}
+        own = [
+            {"name": name, "sql": said, "over": over.get(name, "days"), "doc": said, "unit": "u"}
+            for name, said in by_name.items()
+        ]
+        return meanings(settings(*own), ["twice", "spend"])["twice"]
+
+    assert meant() == meant(idle="sum(returns)")
+    assert len({meant(), meant(twice="3 * Loud"), meant(loud="sum(carts)")}) == 3
+    described = {"name": "loud", "sql": "sum(views)", "unit": "u"}
+    assert meanings(settings({**described, "doc": "one"}), ["loud"]) == meanings(
+        settings({**described, "doc": "two"}), ["loud"]
+    )
+    assert meanings(settings(), ["spend"]) == {}

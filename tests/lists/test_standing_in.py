@@ -1,6 +1,7 @@
 """What takes the place of a model that did not pass its gate, and which releases it may come from."""
 
 import importlib
+import json
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from shoal.books.releases import lineage
 from shoal.books.runs import Run
 from shoal.config import load_config
 from shoal.errors import GateError
+from shoal.features.own import meanings
 from shoal.lists import choosing
 from shoal.models.propensity import BASE_RATE, LOGISTIC_REGRESSION, Learned, PropensityModel
 from shoal.models.recommend import Judgement
@@ -106,6 +108,19 @@ def test_the_base_rate_stands_in_where_no_model_is_of_these_settings(run, kept, 
     assert [(m.model, m.metric, m.value) for m in learned.metrics] == [("base_rate", "stands_in", 0.0)]
 
 
+@pytest.mark.parametrize(("sql", "source"), [("sum(views)", "last model"), ("sum(carts)", "base_rate")])
+def test_a_model_of_a_feature_that_means_something_else_by_now_does_not_stand_in(run, kept, sql, source):
+    def settings(sql):
+        own = [{"name": "loud", "sql": sql, "doc": "d", "unit": "u"}]
+        return {"features.own": json.dumps(own), "propensity.buys_30d.inputs": '["loud"]'}
+
+    kept.last = last(replace(MODEL, columns=("loud",), own=meanings(config(**settings("sum(views)")), ["loud"])))
+
+    learned, _ = applied(run, FAILED, **settings(sql))
+
+    assert learned.source == source
+
+
 def test_a_model_that_is_not_tested_is_used_and_said_to_be_so(run, kept):
     learned, model_id = applied(run, Learned(MODEL, LOGISTIC_REGRESSION, 0.1, untested="it is not tested"))
 
@@ -181,7 +196,7 @@ def test_strict_stops_for_als_that_is_not_tested(run, kept):
 
 def segmentation(k, inputs=("frequency",)):
     model = SimpleNamespace(k=k, k_wanted=6, inputs=inputs)
-    model.is_of = lambda params: {*inputs} <= {*params.inputs}
+    model.is_of = lambda params, _: {*inputs} <= {*params.inputs}
     return model
 
 
@@ -218,7 +233,7 @@ def test_ids_of_segments_go_on_from_those_of_every_run_and_a_rerun_keeps_its_own
     settings, given = config(), []
     stored = iter([(None, 41), (SimpleNamespace(k=3, k_wanted=3), 41)])
     monkeypatch.setattr(model_store, "stored_by_now", lambda *_, **__: next(stored))
-    monkeypatch.setattr(SEGMENTS.segments, "fit", lambda *_, last_id: given.append(last_id))
+    monkeypatch.setattr(SEGMENTS.segments, "fit", lambda *_, last_id, **__: given.append(last_id))
     monkeypatch.setattr(SEGMENTS.segments, "assign", lambda *_: 1 / 0)
     lake = SimpleNamespace(frame=lambda *_: None, replace=lambda *_, **__: None)
 

@@ -24,6 +24,7 @@ AS_OF = date(2025, 6, 1)
 LONG_AGO = date(2024, 1, 1)
 H = 30
 INPUTS = ("recency_days", "frequency", "order_value", "return_rate", "carts_7d", "views_7d")
+OWN = {"order_value": "as it is computed", "views_7d": "a column that has no value"}  # as if they were the shop's
 Columns = dict[str, np.ndarray]
 
 
@@ -86,7 +87,7 @@ class Shop:
 
 
 def learned_from(shop: Callable[[date], DataFrame], first_day: date = LONG_AGO, **changed: Any) -> Learned:
-    return learn(shop, as_of=AS_OF, first_day=first_day, params=params(**changed))
+    return learn(shop, as_of=AS_OF, first_day=first_day, params=params(**changed), own=OWN)
 
 
 def inverted(columns: Columns) -> Columns:
@@ -452,10 +453,19 @@ def test_a_model_of_another_run_says_the_same_under_its_own_source(learned, user
 def test_a_model_is_of_settings_that_still_name_its_horizon_and_all_it_looks_at(learned):
     model = fitted(learned)
 
-    assert model.is_of(params())
-    assert model.is_of(params(reg=1.0, min_auc=0.9, inputs=(*INPUTS, "carts_30d")))
-    assert not model.is_of(params(horizon_days=14))
-    assert not model.is_of(params(inputs=("recency_days", "frequency", "return_rate")))  # no order_value any more
+    assert model.is_of(params(), OWN)
+    assert model.is_of(params(reg=1.0, min_auc=0.9, inputs=(*INPUTS, "carts_30d")), OWN)
+    assert not model.is_of(params(horizon_days=14), OWN)
+    assert not model.is_of(params(inputs=("recency_days", "frequency", "return_rate")), OWN)  # no order_value any more
+
+
+def test_a_model_is_not_of_settings_that_mean_something_else_by_a_column_it_looks_at(learned):
+    stored = PropensityModel(**json.loads(json.dumps(asdict(fitted(learned)))))
+
+    assert stored.is_of(params(), {**OWN, "views_7d": "otherwise", "other": "new"})  # it looks at neither
+    assert not stored.is_of(params(), {**OWN, "order_value": "otherwise"})
+    assert not stored.is_of(params(), {})
+    assert not replace(stored, own={}).is_of(params(), OWN), "what it meant then is not known"
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 10])

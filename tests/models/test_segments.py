@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from decimal import Decimal
 from typing import Any
 
@@ -247,6 +247,27 @@ def test_ids_stay_when_one_input_falls_away(spark, shop, model):
     assert without.dropped == ("order_value",)
     for name in GROUPS:
         assert id_of(without, unpriced, name) == id_of(model, shop, name)
+
+
+def test_a_model_is_not_of_settings_that_mean_something_else_by_an_input(model):
+    remembering = replace(model, own={"net_spend": "as it was"})
+
+    assert remembering.is_of(params(), {"net_spend": "as it was"})
+    assert not remembering.is_of(params(), {"net_spend": "otherwise"})
+    assert not remembering.is_of(params(), {})
+    assert not model.is_of(params(), {"net_spend": "as it was"}), "what it meant then is not known"
+
+
+@pytest.mark.parametrize(("changed", "stay"), [(3, True), (4, False)])
+def test_ids_go_on_by_the_inputs_that_mean_what_they_meant_if_they_are_half_of_all(shop, model, changed, stay):
+    previous = replace(model, own=dict.fromkeys(INPUTS[:4], "then"))
+    now = {name: "now" if place < changed else "then" for place, name in enumerate(INPUTS[:4])}
+
+    found = fit(shop, params(), previous, own=now)
+
+    assert found is not None
+    assert found.own == now
+    assert {*found.segment_ids} == ({1, 2, 3, 4} if stay else {5, 6, 7, 8})
 
 
 def test_one_huge_buyer_takes_no_segment(spark, shop, model):

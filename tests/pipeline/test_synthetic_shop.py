@@ -101,13 +101,17 @@ def test_probabilities_are_calibrated_against_the_generators_own(found, syntheti
     assert 0.9 <= slope <= 1.1
 
 
+def look_at(found, *labels, sets=(), sample=100_000):
+    config = load_config(sets=[*SMALL, *sets], lake=found.lake.location)
+    request = selection_request.asked(
+        config, run_id=None, labels=labels, by="spearman", threshold=0.95, sample=sample, seed=42
+    )
+    return selecting.look(found.lake, config, request, print)
+
+
 def looked_at(found, *labels):
     """What the report of features finds; none of its users is left out by a draw."""
-    config = load_config(sets=SMALL, lake=found.lake.location)
-    request = selection_request.asked(
-        config, run_id=None, labels=labels, by="spearman", threshold=0.95, sample=100_000, seed=42
-    )
-    return selecting.look(found.lake, config, request, print).found
+    return look_at(found, *labels).found
 
 
 def test_the_report_of_features_knows_who_bought(found, synthetic_shop):
@@ -127,6 +131,21 @@ def test_the_report_of_features_knows_who_bought(found, synthetic_shop):
     names = [column.name for column in looked.columns]
     assert label.features[names.index("recency_days")].above_chance
     assert looked.values[names.index("is_suspect")].quiet == "always 0"
+
+
+def test_a_draw_is_of_those_who_can_be_looked_at(found, synthetic_shop):
+    """Of a shop whose prospects were seen this week most users cannot; the share is of those who can."""
+    cut = synthetic_shop.shop.as_of - timedelta(days=30)
+    suspects = found.read(USER_FEATURES, "is_suspect").select("user_id")
+    week = f"NOT is_deleted AND event_date >= DATE '{cut - timedelta(days=7)}' AND event_date < DATE '{cut}'"
+    seen = found.read(EVENTS, week).where("user_id IS NOT NULL").join(suspects, on="user_id", how="left_anti")
+    users = seen.select("user_id").distinct().count()
+
+    looked = look_at(found, sets=["propensity.buys_30d.active_days=7"], sample=100)
+
+    assert users > 200
+    assert looked.share == 100 / users
+    assert looked.found.users == pytest.approx(100, abs=40)  # four standard deviations of a fair draw
 
 
 def test_features_tell_of_planted_groups(found, synthetic_shop, tmp_path):

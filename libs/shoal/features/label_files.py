@@ -11,11 +11,12 @@ from pyspark.sql.types import ArrayType, BooleanType, DataType, MapType, Numeric
 from shoal.errors import ConfigError, DataError, bulleted, did_you_mean
 from shoal.features.spine import column_of
 from shoal.frames import persisted
+from shoal.models.selection.codebooks import CLASSES
 from shoal.sources.any_table import any_table, as_text
 from shoal.sources.readers import UNREADABLE, first_line
 
 _MOST = 10  # labels: more are a table of features
-_MOST_TEXTS = 100
+_MOST_TEXTS = CLASSES  # more would be looked at by tenths, which text has none of: it has no order
 _TIMES = ("as_of", "time")
 _NUMBER, _TEXTS = "_label_", "_texts"  # columns: a label's number, and what is no number
 

@@ -1,5 +1,7 @@
 """The shop's own features, ``features.own`` of the settings: as they are computed, and whether they can be."""
 
+import hashlib
+import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import date
 from functools import partial
@@ -31,6 +33,24 @@ def features_of(config: Config) -> list[Feature]:
 def among(config: Config, names: Collection[str]) -> list[Feature]:
     """Those of the shop's own features that have one of these names."""
     return [feature for feature in features_of(config) if feature.name in names]
+
+
+def meanings(config: Config, names: Collection[str]) -> dict[str, str]:
+    """By name what those of the shop's own features mean that have one of these names, as models remember it.
+
+    Sixteen hex digits of a hash of how a feature and those of the shop's own that it needs are computed. What is only
+    said of it (doc, unit, null) changes nothing, and what Shoal's own features mean is not the shop's to change.
+    """
+    own = features_of(config)
+    declared = {one.name: one for one in own}
+    known = Features([*FEATURES.values(), *own])
+
+    def meaning(name: str) -> str:
+        needed = sorted({*known.needed_for([name])} & {*declared})
+        said = [[name, *([part.name, part.over, part.sql, part.window] for part in map(declared.__getitem__, needed))]]
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
+
+    return {one.name: meaning(one.name) for one in among(config, names)}
 
 
 def beside(rows: DataFrame, own: Sequence[Feature]) -> DataFrame:

@@ -1,16 +1,17 @@
 """Which features of a run carry the information, and which repeat others: `shoal features report`."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from shoal.books import releases, runs
 from shoal.books.runs import Run
-from shoal.config import Config
+from shoal.config import Config, row_changing
 from shoal.errors import ConfigError, did_you_mean
 from shoal.features import ordinary
 from shoal.features import own as own_features
@@ -30,6 +31,7 @@ from shoal.transforms.cuts import Cut
 from shoal.transforms.distributions import is_text, named, value_of
 
 _OF_HASH = 2**31
+_RECENCY = "recency_event_days"  # says who was active, as labels.with_label asks
 _ACTIVE_DAYS = 365  # where no propensity says who is a prospect
 
 Tell = Callable[[str], None]
@@ -43,8 +45,19 @@ class Looked:
     run_id: str
     as_of: date  # first day that the features have not seen
     run_day: date
-    share: float  # of the users, that were drawn
+    share: float  # of the users who could be looked at, that were drawn
     request: Request
+
+
+@dataclass(frozen=True)
+class _Examples:
+    """Users who can be looked at."""
+
+    rows: DataFrame  # features and labels
+    cut: date  # first day that the features have not seen
+    labels: dict[str, str]  # column of rows by name of the label
+    users: DataFrame  # the same users, without what is dear to compute of them
+    about: int  # of them there are hardly more
 
 
 def look(lake: Lake, config: Config, request: Request, tell: Tell) -> Looked:
@@ -60,39 +73,39 @@ def look(lake: Lake, config: Config, request: Request, tell: Tell) -> Looked:
         tell: takes a warning.
 
     Raises:
-        ConfigError: there is no such run, or nobody and nothing to look at.
+        ConfigError: there is no such run, it was opened with other settings of features, or there is nobody to look at.
     """
-    run = _run(lake, request.run_id, tell)
+    run = _run(lake, config, request.run_id, tell)
     own = own_features.features_of(config)
     if own:
         own_features.check(lake.spark, config)
-    everyone = lake.read(USER_FEATURES).where(run.slice)
-    with _examples(lake, config, request, run, everyone) as (rows, cut, labels, users):
-        share = min(1.0, request.sample / max(users, 1))
+    everyone = lake.read(USER_FEATURES, run.versions_read[USER_FEATURES.name]).where(run.slice)
+    with _examples(lake, config, request, run, everyone) as examples:
+        share, labels = _share(examples, request.sample), examples.labels
         names = named([feature.name for feature in own])
         columns = _columns(names, Features([*FEATURES.values(), *own]))
-        numbers = [value_of(name, Cut(cut)).cast("double") for name in names]
+        numbers = [value_of(name, Cut(examples.cut)).cast("double") for name in names]
         values = F.array(*numbers, *(F.col(name) for name in labels.values()))
-        table = _drawn(rows, share, request.seed).select(values.alias("values"))
+        table = _drawn(examples.rows, share, request.seed).select(values.alias("values"))
         with persisted(table) as kept:
             found = examine(kept, columns, [*labels], by=request.by, threshold=request.threshold)
     if not found.users:
-        raise ConfigError(f"run {run.key}: there is no user to look at on {cut}, or none of them has a label")
-    return Looked(found, run.key, cut, run.day, share, request)
+        raise ConfigError(f"run {run.key}: there is no user to look at on {examples.cut}, or none of them has a label")
+    return Looked(found, run.key, examples.cut, run.day, share, request)
 
 
 @contextmanager
-def _examples(
-    lake: Lake, config: Config, request: Request, run: Run, everyone: DataFrame
-) -> Iterator[tuple[DataFrame, date, dict[str, str], int]]:
-    """Users with features and labels, the features' day, the labels' columns by name, and about how many users."""
+def _examples(lake: Lake, config: Config, request: Request, run: Run, everyone: DataFrame) -> Iterator[_Examples]:
+    """Users with features and labels, for as long as they are used."""
     humans = ordinary.humans(everyone)
     if request.file is not None:
         with labels_of_file(lake.spark, request.file) as labels:
-            yield humans.join(labels.rows, on="user_id", how="inner"), run.day, labels.columns, labels.users
+            users = humans.join(labels.rows, on="user_id", how="left_semi").select("user_id")
+            rows = humans.join(labels.rows, on="user_id", how="inner")
+            yield _Examples(rows, run.day, labels.columns, users, labels.users)
         return
     if not request.horizons:
-        yield humans, run.day, {}, humans.count()
+        yield _Examples(humans, run.day, {}, humans, humans.count())
         return
     cut = run.day - timedelta(days=max(request.horizons))
     _check_history(lake, run, cut, max(request.horizons))
@@ -103,7 +116,13 @@ def _examples(
         columns[f"{WITHIN}:{days}"] = f"_{WITHIN}_{days}d"
         labelled = past.with_label(rows, cut=cut, horizon_days=days, active_days=active)
         rows = labelled.withColumnRenamed("label", f"_{WITHIN}_{days}d")
-    yield rows, cut, columns, humans.count()
+    users = past.features(cut, only=[_RECENCY]).where(F.col(_RECENCY) <= active)
+    yield _Examples(rows, cut, columns, users, humans.count())
+
+
+def _share(examples: _Examples, sample: int) -> float:
+    """Of the users who can be looked at, that part which makes a sample; they are counted where it is less than all."""
+    return 1.0 if examples.about <= sample else min(1.0, sample / max(examples.users.count(), 1))
 
 
 def _check_history(lake: Lake, run: Run, cut: date, horizon: int) -> None:
@@ -135,20 +154,28 @@ def _columns(names: Sequence[str], known: Features) -> list[Column]:
     ]
 
 
-def _run(lake: Lake, run_id: str | None, tell: Tell) -> Run:
-    """The run that is asked for: the one that is shown, or where nothing was released the newest."""
-    opened = {
-        row["run_id"]: row
-        for row in sorted(
-            lake.read(RUNS).where("job = 'features' AND outcome = 'done'").collect(), key=lambda row: row["started_at"]
-        )
-    }
+def _run(lake: Lake, config: Config, run_id: str | None, tell: Tell) -> Run:
+    """The run that is asked for: the one that is shown, or where nothing was released that of the latest day."""
+    rows = lake.read(RUNS).where("job = 'features' AND outcome = 'done'").collect()
+    # A backfill opens runs of earlier days after later ones.
+    opened = {row["run_id"]: row for row in sorted(rows, key=lambda row: (row["as_of"], row["started_at"]))}
     if not opened:
         raise ConfigError(f"{lake.location} holds no features yet; `shoal features --as-of DAY` computes them")
     shown = releases.current(releases.history(lake))
     wanted = run_id or (shown["run_id"] if shown is not None else [*opened][-1])
     if wanted not in opened:
         raise ConfigError(f"--run-id: there is no run {wanted} in {lake.location}{did_you_mean(wanted, opened)}")
+    _require_same_settings(opened[wanted], config)
     run = Run("features", datetime.now(UTC), tell=lambda _, sentence: tell(sentence))
     runs.adopt(run, opened[wanted])
     return run
+
+
+def _require_same_settings(opened: Row, config: Config) -> None:
+    """Refuse a run whose features mean something else: its rows would lack the shop's own, or hold others."""
+    then, now = json.loads(opened["settings"])["features"], row_changing(config)["features"]
+    if differing := sorted(f"features.{name}" for name in {*then, *now} if then.get(name) != now.get(name)):
+        raise ConfigError(
+            f"run {opened['run_id']} was opened with other settings of {', '.join(differing)}; "
+            f"`shoal features --as-of {opened['as_of']}` opens one with these, to be named with --run-id"
+        )

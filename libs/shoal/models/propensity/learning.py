@@ -9,9 +9,9 @@ A cut's features lie before it and its outcomes within H days from it on, so the
 nothing that happened after its test cut. With less history fewer cuts are left, and the steps are shortened.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 from pyspark.sql import DataFrame
@@ -58,7 +58,7 @@ def learn(
     as_of: date,
     first_day: date,
     params: PropensityParams,
-    own: Sequence[str] = (),
+    own: Mapping[str, str] | None = None,
 ) -> Learned:
     """Learn from what users did after earlier days how likely they are to do it after ``as_of``.
 
@@ -74,18 +74,22 @@ def learn(
         as_of: first shop-local day that is not seen.
         first_day: day of the first event.
         params: the target's settings.
-        own: names of the shop's own features that the rows have as columns.
+        own: by name what the shop's own features mean that the rows have as columns; the model remembers it.
 
     Raises:
         ConfigError: an input is not a numeric column of ``features.users``; all are listed.
     """
+    own = own or {}
     _check(params.inputs, own)
     with ExitStack() as stack:
         history = _history(examples, stack, as_of=as_of, first_day=first_day, params=params)
         if not history.cuts:
             rate = history.newest.rate if history.newest else 0.0
             return _none(rate, _no_fit(history), unmeasured(history.newest, "nothing was fitted"))
-        return _learned(history, params)
+        learned = _learned(history, params)
+    if learned.model is None:
+        return learned
+    return replace(learned, model=replace(learned.model, own={n: own[n] for n in learned.model.columns if n in own}))
 
 
 def _learned(history: _History, params: PropensityParams) -> Learned:
@@ -127,7 +131,7 @@ def _none(rate: float, why: str, metrics: list[Metric]) -> Learned:
     return Learned(None, BASE_RATE, rate, metrics, failed=why)
 
 
-def _check(inputs: Sequence[str], own: Sequence[str]) -> None:
+def _check(inputs: Sequence[str], own: Collection[str]) -> None:
     numeric = {*own, *(c.name for c in USER_FEATURES.columns if isinstance(c.type, NumericType))}
     wrong = [name for name in inputs if name not in numeric]
     if wrong:

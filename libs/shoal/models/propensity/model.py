@@ -1,7 +1,7 @@
 """A fitted propensity as plain data, and the expressions that apply it."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 
@@ -44,6 +44,7 @@ class PropensityModel:
     fit_cut: str  # ISO day; features lie before it, outcomes within the horizon from it on
     calibration_cut: str | None  # ISO day; None where it was not calibrated
     dropped: tuple[str, ...] = ()  # columns that were asked for, but have no value or only one
+    own: Mapping[str, str] = field(default_factory=dict)  # what those of the columns mean that are the shop's own
 
     def __post_init__(self) -> None:
         """Take JSON's lists for tuples."""
@@ -51,9 +52,15 @@ class PropensityModel:
             if isinstance(value, list):
                 object.__setattr__(self, name, tuple(value))
 
-    def is_of(self, params: PropensityParams) -> bool:
-        """True where it says what these settings ask for, and from nothing that they do not name."""
-        return self.horizon_days == params.horizon_days and {*self.columns} <= {*params.inputs}
+    def is_of(self, params: PropensityParams, own: Mapping[str, str]) -> bool:
+        """True where it says what these settings ask for, and from nothing that they do not name, or mean otherwise.
+
+        Args:
+            params: the target's settings.
+            own: by name what the shop's own features mean now.
+        """
+        same_meaning = self.own == {name: own[name] for name in self.columns if name in own}
+        return self.horizon_days == params.horizon_days and {*self.columns} <= {*params.inputs} and same_meaning
 
     @property
     def offset(self) -> float:

@@ -19,7 +19,12 @@ from shoal.params import SegmentParams
 
 
 def fit(
-    features: DataFrame, params: SegmentParams, previous: SegmentModel | None, *, last_id: int = 0
+    features: DataFrame,
+    params: SegmentParams,
+    previous: SegmentModel | None,
+    *,
+    last_id: int = 0,
+    own: Mapping[str, str] | None = None,
 ) -> SegmentModel | None:
     """Learn groups of buyers; users who never bought do not shape them.
 
@@ -30,6 +35,7 @@ def fit(
         params: the segmentation's settings.
         previous: the last released model, whose ids are continued; None starts anew, with ids in the ranks' order.
         last_id: the highest id that any run has given, released or not: ids above it are new.
+        own: by name what those of the inputs mean that are the shop's own; the model remembers it.
 
     Returns:
         The model, or None where nobody has bought yet.
@@ -51,7 +57,8 @@ def fit(
         spoken = {figure: scales[column] for figure, column in FIGURES.items() if column in scales}
         found = figures_by(place(rows, inputs, centres), F.col("nearest.place"), spoken)
     dropped = tuple(name for name in wanted if name not in scales)
-    return _model(inputs, centres, found, previous, last_id=last_id, k_wanted=k_wanted, dropped=dropped)
+    meant = {scale.column: own[scale.column] for scale in inputs if own and scale.column in own}
+    return _model(inputs, centres, found, previous, last_id=last_id, k_wanted=k_wanted, dropped=dropped, own=meant)
 
 
 def _checked(inputs: Sequence[str], features: DataFrame) -> list[str]:
@@ -71,12 +78,13 @@ def _model(
     last_id: int,
     k_wanted: int,
     dropped: tuple[str, ...],
+    own: Mapping[str, str],
 ) -> SegmentModel:
     """Rank, number and name the centres that have users."""
     everyone = found[None].figures
     places = sorted((place for place in found if place is not None), key=lambda p: (rank_key(found[p].figures), p))
     ordered = [centres[place] for place in places]
-    continued = _continued(inputs, ordered, previous)
+    continued = _continued(inputs, ordered, previous, own)
     last_id = max(last_id, previous.last_id if previous else 0)
     fresh = iter(range(last_id + 1, last_id + 1 + len(ordered)))
     ids = [previous.segment_ids[old] if previous and old is not None else next(fresh) for old in continued]
@@ -100,18 +108,24 @@ def _model(
         k_wanted=k_wanted,
         last_id=max([last_id, *ids]),
         dropped=dropped,
+        own=own,
     )
 
 
-def _continued(inputs: Sequence[Scale], centres: Sequence[Centre], previous: SegmentModel | None) -> list[int | None]:
+def _continued(
+    inputs: Sequence[Scale], centres: Sequence[Centre], previous: SegmentModel | None, own: Mapping[str, str]
+) -> list[int | None]:
     """Which of the previous segments each centre continues, compared in the previous model's scaled space.
 
-    Where inputs came or went, the common ones decide, if they are at least half of each model's; else every
-    segment is new.
+    Where inputs came or went, or mean something else now, the common ones decide, if they are at least half of each
+    model's; else every segment is new.
     """
     if previous is None:
         return [None] * len(centres)
-    axes = [axis for axis, scale in enumerate(inputs) if scale.column in previous.inputs]
+    axes = [
+        axis for axis, scale in enumerate(inputs)
+        if scale.column in previous.inputs and previous.means_the_same(scale.column, own)
+    ]  # fmt: skip
     if 2 * len(axes) < max(len(inputs), len(previous.inputs)):
         return [None] * len(centres)
     theirs = [previous.inputs.index(inputs[axis].column) for axis in axes]

@@ -1,7 +1,7 @@
 """What a fitted segmentation is, and where it places a buyer."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 
@@ -39,6 +39,7 @@ class SegmentModel:
     k_wanted: int  # segments asked for; above ``k`` where too few buyers bought, or too few that differ
     last_id: int  # the highest id ever given, so that none is given twice
     dropped: tuple[str, ...] = ()  # inputs that were asked for, but have no value or only one
+    own: Mapping[str, str] = field(default_factory=dict)  # what those of the inputs mean that are the shop's own
 
     def __post_init__(self) -> None:
         """Take JSON's lists for tuples."""
@@ -47,9 +48,18 @@ class SegmentModel:
                 plain = tuple(tuple(v) if isinstance(v, list) else v for v in value)
                 object.__setattr__(self, name, plain)
 
-    def is_of(self, params: SegmentParams) -> bool:
-        """True where it looks at nothing that these settings do not name."""
-        return {*self.inputs} <= {*params.inputs}
+    def is_of(self, params: SegmentParams, own: Mapping[str, str]) -> bool:
+        """True where it looks at nothing that these settings do not name, or mean otherwise.
+
+        Args:
+            params: the segmentation's settings.
+            own: by name what the shop's own features mean now.
+        """
+        return {*self.inputs} <= {*params.inputs} and all(self.means_the_same(name, own) for name in self.inputs)
+
+    def means_the_same(self, name: str, own: Mapping[str, str]) -> bool:
+        """True where an input means what it meant when this was fitted."""
+        return self.own.get(name) == own.get(name)
 
     @property
     def scales(self) -> list[Scale]:
