@@ -147,6 +147,7 @@ def test_content_says_which_own_item_is_most_like_the_named_one(spark):
         "cup": "because you bought mug", "desk": "because you bought lamp",
     }  # fmt: skip
     assert {row["source"] for row in found} == {"content"}
+    assert fitted.users_count == 1
 
 
 @pytest.mark.long
