@@ -18,7 +18,7 @@ from shoal.lists.carrying import Carried
 from shoal.models import recommend
 from shoal.models.metric import Metric, stands_in
 from shoal.models.recommend import AlsModel, Explaining, FittedAls, Judgement, Voice
-from shoal.models.recommend.recommender import Fitted
+from shoal.models.recommend.registry import Learned
 from shoal.params import RecommendParams
 
 STAGE = between.STAGE
@@ -55,7 +55,7 @@ def voices(
     elif params.model in recommend.OF_TASTE:
         first, said = _of_taste(config, run, shop, entry, judged)
     elif params.model != recommend.POPULARITY:
-        own = _fitted(shop, params)
+        own = _fitted(shop, params).model
         first = [Voice(cast(Explaining, own), params.model)] if own is not None else []  # these explain themselves
     if params.model in recommend.OF_ONES_OWN:
         return Chosen(first, [])
@@ -165,18 +165,23 @@ def _of_taste(
 ) -> tuple[list[Voice], list[Metric]]:
     """A model other than als, fitted on what users like; nothing of it is stored, so popularity stands in for it."""
     params, failed = config.recommend[entry], judged.failed
-    fitted = None if failed else _fitted(shop, params)
+    fitted, lacks = Learned(None, failed) if failed else _fitted(shop, params)
     if fitted is None:
-        failed = failed or "nothing is known of what users like"
+        failed = failed or f"{params.model} {lacks}"
         run.stand_in(f"{STAGE}.{entry}: {failed}", "popularity stands in", config.strict)
         return [], [stands_in(recommend.POPULARITY, failed)]
     _warned(config, run, entry, judged)
+    shown = recommend.members(fitted)
+    if judged.members and judged.members != shown:
+        run.warn(f"{STAGE}.{entry}: a blend of {shown} is shown, what was measured {params.test_days} days back is one "
+                 f"of {judged.members}: the others had nothing to learn from")  # fmt: skip
     return [Voice(recommend.because(fitted, shop.own(params)), params.model)], []
 
 
-def _fitted(shop: Assortment, params: RecommendParams) -> Fitted | None:
+def _fitted(shop: Assortment, params: RecommendParams) -> Learned:
     model = recommend.list_model(params, shop.run.day, shop.items)
-    return model.fit(recommend.learned_from(params.model, shop.acts, lambda: shop.liked(params)))
+    pairs = recommend.learned_from(params.model, shop.acts, lambda: shop.liked(params))
+    return recommend.fitted(model, pairs, params)
 
 
 def _factors(voices: Sequence[Voice]) -> DataFrame | None:
