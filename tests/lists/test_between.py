@@ -129,12 +129,13 @@ def test_so_do_settings(offer_of, setting):
         "recommend.for_you.rules.max_per_category=2",
         "recommend.for_you.rules.price_tier=3",
         "recommend.for_you.popularity_penalty=1",
+        "recommend.for_you.new_items=2",
     ],
 )
 def test_lists_that_change_by_themselves_are_never_carried(offer_of, setting):
     offer = offer_of(GOODS, ("a", "b", "c"), setting)
 
     assert offer.shown == ""
-    assert "by their rules they change from day to day" in carrying.said(None, offer)
+    assert "by their rules or new items they change from day to day" in carrying.said(None, offer)
     last = Stored("then", "then", DAY, replace(MODEL, shown=""))
     assert carrying.carried(None, None, None, "for_you", Kept(last, None, None, 10, 1), offer.shown, "now") is None

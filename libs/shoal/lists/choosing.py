@@ -6,6 +6,7 @@ from datetime import date
 from typing import NamedTuple, cast
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from shoal.books import model_store
 from shoal.books.runs import Run
@@ -137,8 +138,8 @@ def _kept(lake: Lake, config: Config, run: Run, shop: Assortment, entry: str, ju
     model_id = stored(lake, config, run, entry, fitted, judged, own)
     carried = carrying.carried(lake, shop, params, entry, kept, offer.shown, model_id)
     note = (f"users with news, of {kept.known:,}, since the model was fitted on {kept.clock}; "
-            f"{carrying.said(carried, offer)}; {offer.without_factors:,} items that are offered have no factors before "
-            "the next fit")  # fmt: skip
+            f"{carrying.said(carried, offer)}; {offer.without_factors:,} items that are offered have no factors "
+            f"before the next fit{', but may be named as new items' if params.new_items else ''}")  # fmt: skip
     run.note(f"{STAGE}.{entry}: {kept.with_news:,} {note}")
     voice = Voice(_explaining(fitted, shop, params, kept.clock), recommend.ALS, model_id)
     return Chosen([voice], [Metric(recommend.ALS, "folded_in", float(kept.with_news), note)], carried)
@@ -157,7 +158,8 @@ def _explaining(als: FittedAls, shop: Assortment, params: RecommendParams, clock
     more, new = recommend.with_new_items(als, shop.liked(params, clock), content)
     if more.model.items == als.model.items:
         return recommend.because(als, own)
-    return recommend.WithNewItems(recommend.because(more, own), new, params.new_items)
+    known = als.item_factors.select(F.col("id").alias("item_id"))
+    return recommend.WithNewItems(recommend.because(more, own), known, new, params.new_items)
 
 
 def _of_taste(
