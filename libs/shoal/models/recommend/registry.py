@@ -65,7 +65,7 @@ def list_model(params: RecommendParams, as_of: date, catalogue: DataFrame) -> Re
     }  # fmt: skip
 
     def made(name: str) -> Recommender:
-        return with_settings.get(name, RECOMMENDERS[name])()
+        return with_settings[name]() if name in with_settings else RECOMMENDERS[name]()
 
     return made(params.model)
 
