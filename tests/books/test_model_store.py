@@ -1,8 +1,8 @@
 """Which stored model a run goes on from, and which numbers are taken."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +67,22 @@ def test_the_last_model_is_the_newest_of_the_lineage_and_few_are_looked_up(
     assert found == (Stored(f"{name}/segments/default", name, date(2025, 1, 1), Model(101 - age)) if age else None)
     assert len(asked) == looks
     assert asked[0] == 8
+
+
+@pytest.mark.parametrize(("day", "of"), [(4, "r4"), (3, "r3"), (2, "r1"), (1, "r1"), (0, None)])
+def test_an_older_day_that_is_filled_in_knows_no_model_of_a_later_one(
+    monkeypatch: pytest.MonkeyPatch, day: int, of: str | None
+) -> None:
+    """Releases r1 to r5 are of the first to the fifth of June, and the second had no model of its own."""
+    book = [Row(seq=n, run_id=f"r{n}", as_of=date(2025, 6, n), kind="release", replaces_seq=n - 1 or None)
+            for n in range(1, 6)]  # fmt: skip
+    stored = {model_id(f"r{n}", "segments", "default"): Model(n) for n in (1, 3, 4, 5)}
+    monkeypatch.setattr(releases, "history", lambda _: book)
+    monkeypatch.setattr(
+        model_store, "load_models", lambda _lake, names, _type: {n: stored[n] for n in names if n in stored}
+    )
+    lake: Any = None
+    opened = replace(run("now", 5), as_of=date(2025, 5, 31) + timedelta(days=day))
+    found = last_good(lake, opened, "segments", "default", Model)
+
+    assert (found and found.run_id) == of

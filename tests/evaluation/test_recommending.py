@@ -256,7 +256,7 @@ def test_a_model_that_learns_nothing_is_told_and_filled(run):
 
     assert found["taste"] == found["popularity"]
     assert found["filled_by_popularity"] == {"taste": 1.0, "popularity": 0.0}
-    assert "taste was not fitted, the pairs are too few: popularity stands in" in found["notes"]
+    assert "taste was not fitted, it finds nothing to learn from: popularity stands in" in found["notes"]
     assert run.report.best() is None
 
 

@@ -111,6 +111,14 @@ BAD_SETTINGS: tuple[tuple[str, str], ...] = (
         "recommend.trending.diversity: must be 0 where the model is trending, which has no factors",
     ),
     (
+        "recommend.trending.retrain_days=7",
+        "recommend.trending.retrain_days: must be 0 where the model is trending: only factors of als are stored",
+    ),
+    (
+        "recommend.for_you={model: blend, warm_start: 3}",
+        "recommend.for_you.warm_start: must be 0 where the model is blend: only factors of als are stored",
+    ),
+    (
         "recommend.buy_again.exclude_owned=true",
         "recommend.buy_again.exclude_owned: must be false where the model is buy_again",
     ),

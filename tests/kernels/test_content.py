@@ -86,6 +86,14 @@ def test_what_one_item_alone_tells_makes_it_like_nothing():
     assert found["a", "b"] == pytest.approx(1)
 
 
+@pytest.mark.parametrize("weights", [ALL, {"title": 1.0, "price": 0.1}])
+def test_a_price_alone_describes_nothing(weights):
+    told = [item("a", ["mug"], price=8.0), item("b", ["mug"], price=9.0)]
+    priced = [item("c", price=8.0), item("d", ["odd"], price=8.0)]
+
+    assert rows_of(told + priced, weights)["item_id"].to_pylist() == ["a", "b"]
+
+
 def test_neither_order_nor_batches_change_anything():
     items = drawn()
     assert rows_of(random.Random(2).sample(items, len(items)), batches=7).equals(rows_of(items))

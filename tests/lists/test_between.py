@@ -35,8 +35,8 @@ def run():
 def kept_of(run, monkeypatch):
     """``kept_of(model, with_news)``: of ten users so many have news since the model's fit."""
 
-    def decide(model, with_news=2, sets=KEEP, as_of=date(2025, 6, 9)):
-        last = None if model is None else Stored("then/recommend/for_you", "then", as_of, model)
+    def decide(model, with_news=2, sets=KEEP):
+        last = None if model is None else Stored("then/recommend/for_you", "then", date(2025, 6, 9), model)
         monkeypatch.setattr(model_store, "last_good", lambda *_: last)
         monkeypatch.setattr(between, "_since", lambda *given: Kept(given[-1], None, None, 10, with_news))
         return between.kept_models(None, load_config(sets=sets), run, None)
@@ -67,7 +67,6 @@ def test_what_was_folded_into_a_fit_is_of_that_fit(kept_of):
         (MODEL, {"sets": (*KEEP, "recommend.for_you.rank=16")}, "is of other settings"),
         (MODEL, {"sets": (*KEEP, "recommend.for_you.half_life_days=30")}, "is of other settings"),
         (replace(MODEL, settings=""), {}, "is of other settings"),  # what an older Shoal has stored
-        (MODEL, {"as_of": date(2025, 6, 11)}, ""),  # an older day that is filled in knows no later model
     ],
 )
 def test_others_are_fitted_anew_and_a_note_says_why(kept_of, run, model, more, said):
@@ -130,12 +129,13 @@ def test_so_do_settings(offer_of, setting):
         "recommend.for_you.rules.max_per_category=2",
         "recommend.for_you.rules.price_tier=3",
         "recommend.for_you.popularity_penalty=1",
+        "recommend.for_you.new_items=2",
     ],
 )
 def test_lists_that_change_by_themselves_are_never_carried(offer_of, setting):
     offer = offer_of(GOODS, ("a", "b", "c"), setting)
 
     assert offer.shown == ""
-    assert "by their rules they change from day to day" in carrying.said(None, offer)
+    assert "by their rules or new items they change from day to day" in carrying.said(None, offer)
     last = Stored("then", "then", DAY, replace(MODEL, shown=""))
     assert carrying.carried(None, None, None, "for_you", Kept(last, None, None, 10, 1), offer.shown, "now") is None

@@ -18,7 +18,8 @@ from shoal.errors import GateError
 from shoal.features.own import meanings
 from shoal.lists import choosing
 from shoal.models.propensity import BASE_RATE, LOGISTIC_REGRESSION, Learned, PropensityModel
-from shoal.models.recommend import Judgement
+from shoal.models.recommend import Judgement, registry
+from shoal.models.recommend.blend import FittedBlend
 
 DAY = date(2025, 6, 1)
 PROPENSITY, SEGMENTS = (importlib.import_module(f"shoal.jobs.{job}") for job in ("score_propensity", "segment_users"))
@@ -168,6 +169,31 @@ def test_als_that_is_not_shown_to_be_better_is_used_with_a_warning_also_where_st
 
     assert run.warnings == ["recommend.for_you: not shown to be better"]
     assert len(kept.saved) == 2
+
+
+@pytest.mark.parametrize(("measured", "warnings"), [("als, content", 0), ("als", 1), ("", 0)])
+def test_a_blend_of_other_models_than_were_measured_is_said_to_be_one(run, monkeypatch, measured, warnings):
+    blend = FittedBlend((), (), 50, "rank", 10.0, ("als", "content"))
+    monkeypatch.setattr(choosing, "_fitted", lambda *_: registry.Learned(blend))
+    shop = SimpleNamespace(own=lambda _: None)
+
+    choosing._of_taste(config(), run, shop, "for_you", Judgement(members=measured))
+
+    assert len(run.warnings) == warnings
+    assert all(
+        "a blend of als, content is shown, what was measured 30 days back is one of als" in said
+        for said in run.warnings
+    )
+
+
+def test_popularity_stands_in_for_a_model_that_learns_nothing_and_why_is_said(run, monkeypatch):
+    monkeypatch.setattr(choosing, "_fitted", lambda *_: registry.Learned(None, "found nothing that it can learn from"))
+    settings = load_config(sets=("recommend.for_you.model=content",))
+
+    voices, (said,) = choosing._of_taste(settings, run, None, "for_you", Judgement())
+
+    assert (voices, said.model, said.metric) == ([], "popularity", "stands_in")
+    assert run.warnings == ["recommend.for_you: content found nothing that it can learn from; popularity stands in"]
 
 
 @pytest.mark.parametrize(("engine", "said"), [("native", 0), ("mllib", 1)])

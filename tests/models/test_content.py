@@ -62,6 +62,10 @@ def asked(spark):
     return users, has, items
 
 
+def known_items(spark):
+    return few_rows(spark, "item_id string", [(item,) for item in OLD])
+
+
 def rows_of(found):
     return sorted(found.collect(), key=lambda row: (row["user_id"], row["rank"]))
 
@@ -90,7 +94,7 @@ def test_words_levels_and_brands_are_read_without_case_and_signs(spark):
     assert 0 < by_kind["category"][1][0, 2] < 1
 
 
-def test_items_that_nobody_has_touched_are_named_to_whom_their_category_belongs(shop, asked):
+def test_items_without_a_factor_are_named_to_whom_their_category_belongs(shop, asked):
     _, fitted, more, new, _ = shop
     assert sorted(row["item_id"] for row in new.collect()) == sorted(NEW)
     assert more.model.items == fitted.model.items + len(NEW)
@@ -107,7 +111,7 @@ def test_items_that_nobody_has_touched_are_named_to_whom_their_category_belongs(
 def test_new_items_have_some_places_at_most_and_say_what_they_are(spark, shop, asked, places):
     _, _, more, new, _ = shop
     users, has, items = asked
-    model = WithNewItems(because(more, own(spark, liked())), new, places)
+    model = WithNewItems(because(more, own(spark, liked())), known_items(spark), new, places)
     found = rows_of(lists([Voice(model, "als", "m")], users, has, items, 6))
 
     by_user: dict = {}
@@ -129,9 +133,20 @@ def test_a_new_variant_of_a_known_article_has_no_place_beside_it(spark, shop, as
     users, has, _ = asked
     groups = [(item, item) for item in OLD] + [(item, f"{item[0]}0") for item in NEW]
     items = few_rows(spark, "item_id string, item_group_id string", groups)
-    found = rows_of(WithNewItems(more, new, 3).best(users, has, items, 6))
+    found = rows_of(WithNewItems(more, known_items(spark), new, 3).best(users, has, items, 6))
 
     assert not {row["item_id"] for row in found} & {*NEW}
+
+
+def test_a_variant_of_which_nothing_is_known_keeps_no_new_one_out(spark, shop, asked):
+    """Of the mute variant als has no factor, and no term is said of it: it cannot be named in place of the new one."""
+    _, _, more, new, _ = shop
+    users, has, _ = asked
+    groups = [(item, item) for item in OLD] + [(NEW[0], "article"), ("mute", "article")]
+    items = few_rows(spark, "item_id string, item_group_id string", groups)
+    found = rows_of(WithNewItems(more, known_items(spark), new, 3).best(users, has, items, 6))
+
+    assert NEW[0] in {row["item_id"] for row in found}
 
 
 def test_content_says_which_own_item_is_most_like_the_named_one(spark):
@@ -147,6 +162,7 @@ def test_content_says_which_own_item_is_most_like_the_named_one(spark):
         "cup": "because you bought mug", "desk": "because you bought lamp",
     }  # fmt: skip
     assert {row["source"] for row in found} == {"content"}
+    assert fitted.users_count == 1
 
 
 @pytest.mark.long

@@ -1,5 +1,6 @@
 """Metrics by hand and against scikit-learn, and a shop in which one taste is evident."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from math import log2
 
@@ -13,7 +14,9 @@ from shoal.models.metric import Metric
 from shoal.models.recommend import acts, backtest
 from shoal.models.recommend.backtesting import bought_before
 from shoal.models.recommend.backtesting import measure as measured
-from shoal.models.recommend.measuring import Z_95, Contest, Judgement, compare, evaluate, judge
+from shoal.models.recommend.blend import FittedBlend
+from shoal.models.recommend.judging import Judgement, judge, told
+from shoal.models.recommend.measuring import Z_95, Contest, compare, evaluate
 from shoal.tables import USER_ITEM_DAYS
 
 AS_OF = date(2024, 6, 1)
@@ -200,7 +203,7 @@ def test_measure_says_so_where_als_cannot_be_fitted(shop):
     found = measure(days, items, PARAMS.model_copy(update={"min_interactions": 10_000}))
 
     assert values(found, "als") == {"ndcg@2": None, "recall@2": None, "coverage@2": None}
-    assert all("10000" in m.note for m in found if m.model == "als")
+    assert all("needs 10,000 pairs" in m.note for m in found if m.model == "als")
     assert values(found, "popularity")["users"] == 16
 
 
@@ -240,7 +243,41 @@ def test_als_that_could_not_be_fitted_then_is_not_tested(shop):
     days, items = shop
     params = PARAMS.model_copy(update={"min_interactions": 10_000})
 
-    assert "needs 10,000 pairs of user and item at that time" in judge(measure(days, items, params), params).untested
+    assert (
+        "it needs 10,000 pairs of user and item and found fewer" in judge(measure(days, items, params), params).untested
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"model": "content"}, "it found nothing that it can learn from"),  # of no item is anything said
+        ({"model": "item_knn", "min_interactions": 97}, "it needs 97 pairs of user and item and found fewer"),  # 16 x 6
+    ],
+)
+def test_why_a_model_is_not_tested_is_said(shop, changes, why):
+    days, items = shop
+    params = PARAMS.model_copy(update=changes)
+
+    assert judge(measure(days, items, params), params).untested.endswith(f"30 days back: {why}")
+
+
+def test_in_what_the_measured_model_is_not_the_one_that_is_shown_is_said():
+    metrics = [Metric(model, "ndcg@2", 0.5, "note") for model in ("als", "popularity")]
+    on, new = (PARAMS.model_copy(update=update) for update in ({"warm_start": 3}, {"new_items": 2}))
+
+    assert told(metrics, PARAMS, object()) == metrics
+    assert told(metrics, new, object()) == [replace(metrics[0], note="note; without new items"), metrics[1]]
+    assert "in 4 iterations from random factors" in told(metrics, on, object())[0].note
+
+
+def test_the_members_of_a_blend_that_was_measured_are_said():
+    blend = FittedBlend((), (), 50, "rank", 10.0, ("als", "item_knn"))
+    params = PARAMS.model_copy(update={"model": "blend"})
+    found = told([], params, blend)
+
+    assert found == [Metric("blend", "members", 2.0, "als, item_knn")]
+    assert judge(found, params).members == "als, item_knn"
 
 
 def test_als_that_loses_to_popularity_fails(shop, frame):

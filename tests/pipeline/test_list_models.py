@@ -15,7 +15,8 @@ pytestmark = pytest.mark.long
 PLACES = 2
 SETS = (
     *TINY, f"recommend.for_you.new_items={PLACES}", "recommend.for_you.test_days=7", "by_segment.min_buyers=10",
-    "recommend.by_words={model: content, test_days: 7}", "recommend.of_several={model: blend, test_days: 7}",
+    "recommend.by_words={model: content, test_days: 7, min_interactions: 50}",
+    "recommend.of_several={model: blend, test_days: 7, min_interactions: 50}",
     "recommend.unlearned={model: ease, weights: {favourites: 1.0e-9, views: 0, carts: 0, purchases: 0}, test_days: 7}",
 )  # fmt: skip
 

@@ -64,14 +64,16 @@ def load_models(lake: Lake, names: Collection[str], as_type: type[M]) -> dict[st
 
 
 def last_good(lake: Lake, run: Run, stage: str, entry: str, as_type: type[M]) -> Stored[M] | None:
-    """The last model of an entry that was released before this run.
+    """The last model of an entry that was released before this run, and that has seen no later day than it.
 
-    It is of the release that was current when the run was opened or, where a stand-in was shown there, of the newest
-    before it; None where there is none. The newest releases are looked up first, as nearly always one of them has it.
+    It is of the release that was current when the run was opened or, where a stand-in was shown there or an older day
+    is filled in, of the newest before it; None where there is none. The newest releases are looked up first, as nearly
+    always one of them has it.
     """
     if run.previous_seq is None:
         return None
-    shown = releases.lineage(releases.history(lake), run.previous_seq)
+    lineage = releases.lineage(releases.history(lake), run.previous_seq)
+    shown = [row for row in lineage if row["as_of"] <= run.day]
     looked_up, most = 0, _LOOKED_UP
     while part := shown[looked_up : looked_up + most]:
         names = {model_id(row["run_id"], stage, entry): row for row in part}

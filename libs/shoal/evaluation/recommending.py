@@ -195,7 +195,7 @@ def _filling(lists: DataFrame, longest: int) -> tuple[float, int, int]:
 
 def _said(name: str, found: Ranked, users: int, full: int, longest: int, places: int) -> list[str]:
     """What a reader must know of a model's lists."""
-    said = [] if found.is_fitted else [f"{name} was not fitted, the pairs are too few: popularity stands in"]
+    said = [] if found.is_fitted else [f"{name} was not fitted, it finds nothing to learn from: popularity stands in"]
     if full < users:
         said.append(
             f"{name}: {users - full:,} of {users:,} lists hold fewer than {longest} items, all that are left to name "

@@ -132,9 +132,8 @@ def explain(left: pa.Table, right: pa.Table) -> pa.Table:
         mine = np.flatnonzero(own_at[own_bounds[user] : own_bounds[user + 1]] >= 0) + own_bounds[user]
         if not len(mine) or those.start == those.stop:
             continue
-        cosines = np.round(
-            cosines_of(named_at[those], own_at[mine]), 9
-        )  # so that the order of addition, and of blocks, decides nothing
+        # Rounded, so that the order of addition, and of blocks, decides nothing.
+        cosines = np.round(cosines_of(named_at[those], own_at[mine]), 9)
         cosines[named[those][:, None] == own[mine][None, :]] = -1
         cosines[named_at[those] < 0] = -1
         first = cosines.argmax(axis=1)

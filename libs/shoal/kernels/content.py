@@ -2,7 +2,8 @@
 
 An item is described by kinds of terms (words of its title, levels of its category, its brand) and by its price. Each
 kind is a row of length 1 times the root of the kind's weight, so that the cosine of two items that tell all kinds is
-the weighted mean of their cosines by kind.
+the weighted mean of their cosines by kind. A price alone describes nothing: it would count as much as all kinds
+together do where they are told.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -34,20 +35,22 @@ def terms_of_items(batches: Iterable[pa.RecordBatch], *, weights: Mapping[str, f
 
     Yields:
         Rows of ``DESCRIBED``: the item's place in byte order of the ids, its terms' numbers, ascending, and their
-        weights. None of items that have no term in common with another.
+        weights. None of items that have no term in common with another, whatever their price; where only prices are
+        weighed, one of each item with a price.
     """
     held = [*batches]
     if not held:
         return
     table = pa.Table.from_batches(held).sort_by("item_id")
-    parts = [
-        of_length_1(_price_levels(table) if kind == PRICE else _tf_idf(table, kind)) * np.sqrt(weight)
+    parts = {
+        kind: of_length_1(_price_levels(table) if kind == PRICE else _tf_idf(table, kind)) * np.sqrt(weight)
         for kind, weight in weights.items()
         if weight > 0
-    ]
-    rows = of_length_1(sp.hstack([*parts, sp.csr_matrix((table.num_rows, 0))], format="csr"))
+    }
+    rows = of_length_1(sp.hstack([*parts.values(), sp.csr_matrix((table.num_rows, 0))], format="csr"))
     rows.sort_indices()
-    known = np.flatnonzero(np.diff(rows.indptr))
+    telling = [part for kind, part in parts.items() if kind != PRICE] or [*parts.values()]
+    known = np.flatnonzero(sum(np.diff(part.indptr) for part in telling))
     ids = table["item_id"].take(pa.array(known)).cast(pa.string())
     numbers = pa.array(np.arange(len(known), dtype=np.int32))
     found = pa.table([ids, numbers, *_as_lists(rows[known])], schema=DESCRIBED)

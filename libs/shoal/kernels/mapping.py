@@ -1,4 +1,4 @@
-"""Factors of items that nobody has touched: a ridge regression of the factors of others on what is said of items."""
+"""Factors of items that have none yet: a ridge regression of the factors of others on what is said of items."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple

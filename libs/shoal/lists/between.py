@@ -68,7 +68,7 @@ def measured_at_fit(lake: Lake, entry: str, kept: Kept) -> list[Metric]:
 
 def to_go_on_from(lake: Lake, run: Run, entry: str, params: RecommendParams) -> LastFactors | None:
     """Factors of the last model, where a fit is to go on from them."""
-    last = _last(lake, run, entry) if params.warm_start else None
+    last = model_store.last_good(lake, run, STAGE, entry, AlsModel) if params.warm_start else None
     if last is None or last.model.settings != recommend.settings_of(params):
         return None
     rows = model_store.load_factors(lake, last.model_id, last.model.base)
@@ -105,7 +105,7 @@ def folded(kept: Kept, shop: Assortment, params: RecommendParams, shown: str) ->
 
 def _kept(lake: Lake, run: Run, shop: Assortment, entry: str, params: RecommendParams) -> Kept | None:
     may_be = params.model == recommend.ALS and params.retrain_days
-    last = _last(lake, run, entry) if may_be else None
+    last = model_store.last_good(lake, run, STAGE, entry, AlsModel) if may_be else None
     if last is None:
         return None
     if last.model.settings != recommend.settings_of(params):
@@ -119,12 +119,6 @@ def _kept(lake: Lake, run: Run, shop: Assortment, entry: str, params: RecommendP
         why = f"{kept.with_news:,} of {kept.known:,} users have news since {kept.clock}, or were not looked at then"
     run.note(f"{STAGE}.{entry}: {why}; it is fitted anew")
     return None
-
-
-def _last(lake: Lake, run: Run, entry: str) -> Stored[AlsModel] | None:
-    """The last model that was released, if it is of no later day."""
-    last = model_store.last_good(lake, run, STAGE, entry, AlsModel)
-    return None if last is None or last.as_of > run.day else last
 
 
 def _fitted_on(last: Stored[AlsModel]) -> date:

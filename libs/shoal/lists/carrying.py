@@ -22,9 +22,8 @@ _KEPT = ("user_id", "rank", "item_id", "item_group_id", "score", "source", "reas
 class Offer:
     """What lists by a model can name."""
 
-    shown: (
-        str  # hash of it and of what else decides a list by factors; empty: lists change from day to day by themselves
-    )
+    # Hash of it and of what else decides a list by factors; empty: lists change from day to day by themselves.
+    shown: str
     without_factors: int  # items that are offered and that the model does not know
 
 
@@ -92,5 +91,5 @@ def said(found: Carried | None, offer: Offer) -> str:
     """What became of lists, and why."""
     if found is not None:
         return f"the lists of {found.count:,} users stay as they were"
-    why = "what they can name has changed" if offer.shown else "by their rules they change from day to day"
+    why = "what they can name has changed" if offer.shown else "by their rules or new items they change from day to day"
     return f"all lists are made anew, as {why}"

@@ -6,6 +6,7 @@ from datetime import date
 from typing import NamedTuple, cast
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from shoal.books import model_store
 from shoal.books.runs import Run
@@ -18,7 +19,7 @@ from shoal.lists.carrying import Carried
 from shoal.models import recommend
 from shoal.models.metric import Metric, stands_in
 from shoal.models.recommend import AlsModel, Explaining, FittedAls, Judgement, Voice
-from shoal.models.recommend.recommender import Fitted
+from shoal.models.recommend.registry import Learned
 from shoal.params import RecommendParams
 
 STAGE = between.STAGE
@@ -55,7 +56,7 @@ def voices(
     elif params.model in recommend.OF_TASTE:
         first, said = _of_taste(config, run, shop, entry, judged)
     elif params.model != recommend.POPULARITY:
-        own = _fitted(shop, params)
+        own = _fitted(shop, params).model
         first = [Voice(cast(Explaining, own), params.model)] if own is not None else []  # these explain themselves
     if params.model in recommend.OF_ONES_OWN:
         return Chosen(first, [])
@@ -137,8 +138,8 @@ def _kept(lake: Lake, config: Config, run: Run, shop: Assortment, entry: str, ju
     model_id = stored(lake, config, run, entry, fitted, judged, own)
     carried = carrying.carried(lake, shop, params, entry, kept, offer.shown, model_id)
     note = (f"users with news, of {kept.known:,}, since the model was fitted on {kept.clock}; "
-            f"{carrying.said(carried, offer)}; {offer.without_factors:,} items that are offered have no factors before "
-            "the next fit")  # fmt: skip
+            f"{carrying.said(carried, offer)}; {offer.without_factors:,} items that are offered have no factors "
+            f"before the next fit{', but may be named as new items' if params.new_items else ''}")  # fmt: skip
     run.note(f"{STAGE}.{entry}: {kept.with_news:,} {note}")
     voice = Voice(_explaining(fitted, shop, params, kept.clock), recommend.ALS, model_id)
     return Chosen([voice], [Metric(recommend.ALS, "folded_in", float(kept.with_news), note)], carried)
@@ -157,7 +158,8 @@ def _explaining(als: FittedAls, shop: Assortment, params: RecommendParams, clock
     more, new = recommend.with_new_items(als, shop.liked(params, clock), content)
     if more.model.items == als.model.items:
         return recommend.because(als, own)
-    return recommend.WithNewItems(recommend.because(more, own), new, params.new_items)
+    known = als.item_factors.select(F.col("id").alias("item_id"))
+    return recommend.WithNewItems(recommend.because(more, own), known, new, params.new_items)
 
 
 def _of_taste(
@@ -165,18 +167,23 @@ def _of_taste(
 ) -> tuple[list[Voice], list[Metric]]:
     """A model other than als, fitted on what users like; nothing of it is stored, so popularity stands in for it."""
     params, failed = config.recommend[entry], judged.failed
-    fitted = None if failed else _fitted(shop, params)
+    fitted, lacks = Learned(None, failed) if failed else _fitted(shop, params)
     if fitted is None:
-        failed = failed or "nothing is known of what users like"
+        failed = failed or f"{params.model} {lacks}"
         run.stand_in(f"{STAGE}.{entry}: {failed}", "popularity stands in", config.strict)
         return [], [stands_in(recommend.POPULARITY, failed)]
     _warned(config, run, entry, judged)
+    shown = recommend.members(fitted)
+    if judged.members and judged.members != shown:
+        run.warn(f"{STAGE}.{entry}: a blend of {shown} is shown, what was measured {params.test_days} days back is one "
+                 f"of {judged.members}: the others had nothing to learn from")  # fmt: skip
     return [Voice(recommend.because(fitted, shop.own(params)), params.model)], []
 
 
-def _fitted(shop: Assortment, params: RecommendParams) -> Fitted | None:
+def _fitted(shop: Assortment, params: RecommendParams) -> Learned:
     model = recommend.list_model(params, shop.run.day, shop.items)
-    return model.fit(recommend.learned_from(params.model, shop.acts, lambda: shop.liked(params)))
+    pairs = recommend.learned_from(params.model, shop.acts, lambda: shop.liked(params))
+    return recommend.fitted(model, pairs, params)
 
 
 def _factors(voices: Sequence[Voice]) -> DataFrame | None:

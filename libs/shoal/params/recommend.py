@@ -145,10 +145,10 @@ class RecommendParams(StrengthParams):
     reg: float = Field(ge=0, description="penalty on the factors")
     alpha: float = Field(gt=0, description="confidence per unit of strength")
     seed: Seed = Field(description="same seed and data, same factors")
-    min_interactions: int = Field(ge=1, description="fewer user-item pairs: nothing is learned")
+    min_interactions: int = Field(ge=1, description="fewer user-item pairs: no model of taste learns anything")
     content: ContentParams = Field(description="what counts for content, and for new items of als")
     new_items: int = Field(
-        ge=0, le=1000, description="places of a list of als for items that nobody has touched, at most; 0: none"
+        ge=0, le=1000, description="places of a list of als for items of which it has no factor yet, at most; 0: none"
     )
     blend: BlendParams = Field(description="what each model's word is worth, for blend")
     popularity_days: int = Field(ge=1, description="days before as_of whose buyers make an item popular")
@@ -168,6 +168,10 @@ class RecommendParams(StrengthParams):
         if self.new_items and self.model != "als":
             raise ValueError(f"new_items must be 0 where the model is {self.model}: it gives new items places among "
                              "those that als names")  # fmt: skip
+        for name in ("retrain_days", "warm_start"):
+            if getattr(self, name) and self.model != "als":
+                raise ValueError(f"{name} must be 0 where the model is {self.model}: only factors of als are stored, "
+                                 "for a later run to keep or to go on from")  # fmt: skip
         if self.diversity and self.model != "als":
             raise ValueError(f"diversity must be 0 where the model is {self.model}, which has no factors; set "
                              "rules.max_per_category instead")  # fmt: skip

@@ -137,7 +137,7 @@ RECOMMENDATIONS = Table(
         Column("score", DoubleType(), "comparable within one user and source only", required=True),
         text(
             "source",
-            "als: learned from users alike; als_new_item: nobody has touched it, and what is said of it is like "
+            "als: learned from users alike; als_new_item: als has no factor of it yet, and what is said of it is like "
             "what als would name; last model: as als, by the last one that was released, which stood in for "
             "today's; ease, item_knn, user_knn, content, blend: the list's other model; popularity_by_segment: what "
             "sells most in the user's segment and region; popularity: what sells most; buy_again: what the user bought "

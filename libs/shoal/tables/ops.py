@@ -285,7 +285,8 @@ MODELS = Table(
 FACTORS = Table(
     name="ops.factors",
     doc="One row per model and user or item: the large part of a factor model. Of a model into which users were "
-    "folded, these users alone: the others are those of its base, which ops.models names.",
+    "folded, these users alone: the others are those of its base, which ops.models names, so the "
+    "rows of a base must stay for as long as a model that names it is used.",
     key=("model_id", "side", "id"),
     partition_by=("run_id",),
     columns=(

@@ -98,9 +98,9 @@ class Als:
     """Factors of users and items whose products say who wants what (Hu, Koren, Volinsky 2008).
 
     Both engines minimise the same loss (:mod:`shoal.kernels.als`). ``native`` runs the whole loop in one task, with all
-    cores of its executor and no Spark job per iteration; it needs some 40 bytes a pair there. ``mllib`` spreads the
-    pairs over the cluster; it also fits what is more than ``PAIRS_IN_ONE_TASK`` pairs, whatever is asked for, and the
-    model says so in ``engine``.
+    cores of its executor and no Spark job per iteration; it needs some 40 bytes a pair there, and where it goes on from
+    earlier factors some 12 bytes for each number of these beside. ``mllib`` spreads the pairs over the cluster; it also
+    fits what is more than ``PAIRS_IN_ONE_TASK`` pairs, whatever is asked for, and the model says so in ``engine``.
 
     The same pairs give the same factors, whatever their order and partitioning: ids are numbered in sorted order. Of
     MLlib on a cluster, the order in which shuffled blocks arrive may still move the last digits; of the native

@@ -16,13 +16,14 @@ from shoal.models.recommend.acts import acts, owned
 from shoal.models.recommend.als import ALS
 from shoal.models.recommend.buy_again import BUY_AGAIN
 from shoal.models.recommend.content import CATALOGUE
+from shoal.models.recommend.judging import told, unfitted
 from shoal.models.recommend.latest import ABANDONED_CART
 from shoal.models.recommend.lists import Voice, lists, nothing
 from shoal.models.recommend.measuring import Contest, compare
 from shoal.models.recommend.popularity import POPULARITY, best_sellers
 from shoal.models.recommend.reasons import InGeneral
 from shoal.models.recommend.recommender import Fitted
-from shoal.models.recommend.registry import OF_TASTE, learned_from, list_model
+from shoal.models.recommend.registry import OF_TASTE, Learned, fitted, learned_from, list_model
 from shoal.models.recommend.strengths import strengths
 from shoal.params import RecommendParams
 
@@ -34,7 +35,6 @@ AGAIN = (
     "bought in the last {days} days, first or again; users and items known before; "
     "pairs bought before are kept: not comparable with als and popularity"
 )
-_TOO_FEW = "; fewer than {pairs} user-item pairs: not fitted"
 
 
 def bought_before(acts: DataFrame, allowed_items: DataFrame, k: int) -> DataFrame:
@@ -66,7 +66,9 @@ class Backtest:
     tiles: DataFrame  # rows of features.user_item_days before
     acts: DataFrame  # of them, as of :func:`shoal.models.recommend.acts.acts`
     items: DataFrame  # item_id and item_group_id of what may be named
-    catalogue: DataFrame  # what was said of items then, as of shoal.models.recommend.content
+    # What item feeds had said by then, as of shoal.models.recommend.content. A title, category, brand or price that no
+    # feed tells is that of the item's latest event, which may lie after ``as_of``.
+    catalogue: DataFrame
     again: DataFrame  # user_id, item_id: bought since, first or again
     new: DataFrame  # of these, bought for the first time
 
@@ -121,7 +123,10 @@ def measure(test: Backtest, wanted: Mapping[str, RecommendParams]) -> dict[str, 
     is new to the user, whatever ``exclude_owned`` says: pairs bought before are removed from the lists and from what
     counts as relevant. ``bought_before`` stands beside them too: where it is strong, people buy the same things again.
 
-    The rules of a list, and what it does for diversity, are left out: it is the model that is measured.
+    The rules of a list, what it does for diversity, and the new items of als are left out: it is the model that is
+    measured, fitted from random factors also where the one that is shown goes on from its last. Of a blend, ``members``
+    names the models that had something to learn from. What only events say of items is that of today
+    (:class:`Backtest`).
 
     Args:
         test: what was known.
@@ -131,23 +136,26 @@ def measure(test: Backtest, wanted: Mapping[str, RecommendParams]) -> dict[str, 
         Per list the metrics of its model and what stands beside it; those of a model of taste are None
         if it could not be fitted.
     """
-    new, again = dict[str, Contest](), dict[str, Contest]()
+    new, again, learned = dict[str, Contest](), dict[str, Contest](), dict[str, Learned]()
     then = _Then(test)
     for entry, params in wanted.items():
         own = {"bought_before": then.bought_before(params.k)}
         if params.model in (BUY_AGAIN, ABANDONED_CART):
             own = {params.model: then.own(params), **own}
         else:
-            new[entry] = Contest(then.new(params), params.k, NEW.format(days=test.days))
+            learned[entry] = Learned(None) if params.model == POPULARITY else then.fitted(params)
+            new[entry] = Contest(then.new(params, learned[entry].model), params.k, NEW.format(days=test.days))
         again[entry] = Contest(own, params.k, AGAIN.format(days=test.days))
     found: dict[str, list[Metric]] = {entry: [] for entry in wanted}
     for contests, relevant in ((new, test.new), (again, test.again)):
         measured = compare([*contests.values()], relevant, test.items) if contests else []
         for entry, metrics in zip(contests, measured, strict=True):
             found[entry] += metrics
-    for entry, contest in new.items():
-        if wanted[entry].model in OF_TASTE and wanted[entry].model not in contest.lists:
-            found[entry] += _unfitted(wanted[entry], contest)
+    for entry, (model, lacks) in learned.items():
+        if model is not None:
+            found[entry] = told(found[entry], wanted[entry], model)
+        elif wanted[entry].model in OF_TASTE:
+            found[entry] += unfitted(wanted[entry], new[entry].note, lacks)
     return found
 
 
@@ -164,31 +172,31 @@ class _Then:
 
     def own(self, params: RecommendParams) -> DataFrame:
         """Of what the user knows already."""
-        fitted = self._fitted(params)
+        model = self.fitted(params).model
         users = self.test.again.select("user_id").distinct()
-        voices = [] if fitted is None else [self._voice(fitted, params)]
+        voices = [] if model is None else [self._voice(model, params)]
         return lists(voices, users, nothing(users), self.test.items, params.k)
 
-    def new(self, params: RecommendParams) -> dict[str, DataFrame]:
+    def new(self, params: RecommendParams, model: Fitted | None) -> dict[str, DataFrame]:
         """Of what is new to the user, by the model's name."""
         said, popular = self._popular(params)
-        fitted = None if params.model == POPULARITY else self._fitted(params)
-        if fitted is None:
+        if model is None:
             return {POPULARITY: popular}
-        return {POPULARITY: popular, params.model: self._lists([self._voice(fitted, params), said], params)}
+        return {POPULARITY: popular, params.model: self._lists([self._voice(model, params), said], params)}
 
-    def _fitted(self, params: RecommendParams) -> Fitted | None:
+    def fitted(self, params: RecommendParams) -> Learned:
+        """The model of a list, as it would have been then."""
         test = self.test
         liked = partial(strengths, test.tiles, as_of=test.as_of, params=params)
         model = list_model(params, test.as_of, test.catalogue)
         pairs = learned_from(params.model, test.acts, liked)
         if params.model not in OF_TASTE or params.model == ALS:  # which keeps what it reads by itself
-            return model.fit(pairs)
+            return fitted(model, pairs, params)
         with persisted(pairs) as kept:
-            return model.fit(kept)
+            return fitted(model, kept, params)
 
-    def _voice(self, fitted: Fitted, params: RecommendParams) -> Voice:
-        return Voice(InGeneral(fitted, "measured"), params.model)  # nobody reads why
+    def _voice(self, model: Fitted, params: RecommendParams) -> Voice:
+        return Voice(InGeneral(model, "measured"), params.model)  # nobody reads why
 
     def _popular(self, params: RecommendParams) -> tuple[Voice, DataFrame]:
         def made() -> tuple[Voice, DataFrame]:
@@ -207,8 +215,3 @@ class _Then:
         if key not in self._made:
             self._made[key] = make()
         return self._made[key]
-
-
-def _unfitted(params: RecommendParams, contest: Contest) -> list[Metric]:
-    note = contest.note + _TOO_FEW.format(pairs=params.min_interactions)
-    return [Metric(params.model, f"{name}@{contest.k}", None, note) for name in ("ndcg", "recall", "coverage")]

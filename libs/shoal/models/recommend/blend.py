@@ -26,6 +26,7 @@ class FittedBlend:
     candidates: int
     scale: Scale
     rank_constant: float
+    names: Sequence[str] = ()  # of the models
 
     def best(self, users: DataFrame, barred: DataFrame, items: DataFrame, n: int) -> DataFrame:
         """Each user's best items; see :class:`shoal.models.recommend.recommender.Fitted`.
@@ -97,8 +98,8 @@ class Blend:
     def fit(self, pairs: DataFrame) -> FittedBlend | None:
         """Fit all models with a weight; those that learn nothing are left out, and None where none is left."""
         chosen = [(model, weight) for model, weight in zip(self.models, self.weights, strict=True) if weight]
-        fitted = [(found, weight) for model, weight in chosen if (found := model.fit(pairs)) is not None]
+        fitted = [(found, weight, model.name) for model, weight in chosen if (found := model.fit(pairs)) is not None]
         if not fitted:
             return None
-        models, weights = zip(*fitted, strict=True)
-        return FittedBlend(models, weights, self.candidates, self.scale, self.rank_constant)
+        models, weights, names = zip(*fitted, strict=True)
+        return FittedBlend(models, weights, self.candidates, self.scale, self.rank_constant, names)

@@ -29,14 +29,10 @@ class FittedContent:
     pairs: DataFrame  # user_id, number (of the item) and weight
     item_rows: DataFrame  # item_id, number, sources (terms) and weights
     pairs_count: int
+    users_count: int
     items_count: int
     entries: int  # terms of all items together
     most_terms: int
-
-    @property
-    def users_count(self) -> int:
-        """No fewer than there are."""
-        return self.pairs_count
 
     def best(self, users: DataFrame, barred: DataFrame, items: DataFrame, n: int) -> DataFrame:
         """Each user's best items; see :class:`shoal.models.recommend.recommender.Fitted`.
@@ -104,8 +100,9 @@ class Content:
         numbers = rows.select("item_id", "number")
         has = strongest(pairs, self.max_history, self.power).join(sent_if_few(numbers, size[0]), "item_id", how="inner")
         known = has.select("user_id", "number", "weight").checkpoint()
-        count = known.count()
-        return FittedContent(known, rows, count, size[0], size[1], self.most_terms) if count else None
+        count = known.agg(F.count(F.lit(1)), F.count_distinct("user_id")).first()
+        assert count is not None, "an aggregate has one row"
+        return FittedContent(known, rows, count[0], count[1], size[0], size[1], self.most_terms) if count[0] else None
 
     def described(self, catalogue: DataFrame) -> DataFrame:
         """Items as rows of terms.
@@ -115,8 +112,8 @@ class Content:
                 ``brand`` and ``price``, null where nothing is known.
 
         Returns:
-            ``item_id``, ``number``, ``sources`` (terms) and ``weights``, kept; no row for items that have nothing in
-            common with another.
+            ``item_id``, ``number``, ``sources`` (terms) and ``weights``, kept; no row for items that have no term in
+            common with another, unless the price is all that has a weight.
         """
         weights = {name: getattr(self, name) for name in ("title", "category", "brand", PRICE)}
         words = F.array_distinct(F.regexp_extract_all(F.lower("title"), F.lit(_WORD), F.lit(0)))

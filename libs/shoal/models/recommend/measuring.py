@@ -11,11 +11,10 @@ from pyspark.sql import functions as F
 
 from shoal.frames import persisted
 from shoal.models.metric import Metric
-from shoal.params import RecommendParams
 
 Z_95 = 1.959963984540054  # of the normal distribution: 95 % lie within this many standard deviations
 
-_DIFFERENCE = "ndcg@{k} {model} - popularity"
+DIFFERENCE = "ndcg@{k} {model} - popularity"
 
 
 def evaluate(recommendations: DataFrame, relevant: DataFrame, k: int) -> DataFrame:
@@ -201,7 +200,7 @@ def _covered(count: int, wide: DataFrame, relevant: DataFrame, allowed_items: Da
 def _difference(model: str, mean: float | None, deviation: float | None, users: int, contest: Contest) -> list[Metric]:
     """By how much a model beats popularity for the same user, on average."""
     margin = None if deviation is None else Z_95 * deviation / users**0.5
-    name = _DIFFERENCE.format(k=contest.k, model=model)
+    name = DIFFERENCE.format(k=contest.k, model=model)
     note = f"{contest.note}; paired per user, normal 95 % interval"
     return [
         Metric(model, name, _rounded(mean), note),
@@ -213,41 +212,3 @@ def _difference(model: str, mean: float | None, deviation: float | None, users: 
 def _rounded(value: float | None) -> float | None:
     """Nine digits: sums of doubles in another order differ beyond."""
     return None if value is None else round(value, 9)
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What a model of taste is worth beside popularity; at most one of these says something."""
-
-    failed: str = ""  # it loses, so it must not be shown
-    untested: str = ""  # why the two could not be compared
-    undecided: str = ""  # neither is known to be better
-
-
-def judge(metrics: Sequence[Metric], params: RecommendParams) -> Judgement:
-    """Judge a list's model by the 95 % interval of its nDCG less that of popularity, for the same users.
-
-    Args:
-        metrics: of :func:`measure`.
-        params: the list's settings.
-    """
-    name = _DIFFERENCE.format(k=params.k, model=params.model)
-    value = {metric.metric: metric.value for metric in metrics if metric.model == params.model}
-    low, high = value.get(f"{name} low"), value.get(f"{name} high")
-    if low is None or high is None:
-        need = (
-            "two users who bought something for the first time since then"
-            if name in value
-            else f"{params.min_interactions:,} pairs of user and item at that time"
-        )
-        return Judgement(
-            untested=f"{params.model} is not tested against popularity {params.test_days} days back: that needs "
-            f"{need}, fewer were found"
-        )
-    measured = (
-        f"the nDCG@{params.k} of {params.model} less that of popularity is {value[name]:.4f}, "
-        f"95 % interval {low:.4f} to {high:.4f}"
-    )
-    if high < 0:
-        return Judgement(failed=f"{measured}: popularity is better")
-    return Judgement() if low > 0 else Judgement(undecided=f"{measured}: {params.model} is not shown to be better")

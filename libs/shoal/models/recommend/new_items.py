@@ -1,4 +1,4 @@
-"""Factors and what is said of items -> factors of items that nobody has touched, and their places in lists."""
+"""Factors and what is said of items -> factors of items of which als has none yet, and their places in lists."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,18 +19,21 @@ _MOST_TERMS = 4000  # with 100,000 items some 4 s of one core, in one task
 
 
 def with_new_items(als: FittedAls, pairs: DataFrame, content: Content) -> tuple[FittedAls, DataFrame]:
-    """Als that knows items of the catalogue which no pair has, by what is said of them.
+    """Als that knows items of the catalogue of which it has no factor, by what is said of them.
+
+    These are items that no user had touched when the model was fitted: of a model that is kept for some days, users may
+    have by now.
 
     The factors of items with at least 5 users are regressed on the rows of terms (ridge; Gantner et al. 2010); all of
     it runs in one task.
 
     Args:
         als: a fitted model.
-        pairs: what it has learned from: ``user_id``, ``item_id``, one row each.
+        pairs: what users like: ``user_id``, ``item_id``, one row each.
         content: with the catalogue.
 
     Returns:
-        The model with more items, and these, kept: ``item_id``. There are none of which nothing is said.
+        The model with more items, and these, kept: ``item_id``. There are none of which no term is known.
     """
     assert content.catalogue is not None, "new items are items of a catalogue"
     users = pairs.groupBy("item_id").agg(F.count(F.lit(1)).alias("users"))
@@ -56,19 +59,20 @@ def with_new_items(als: FittedAls, pairs: DataFrame, content: Content) -> tuple[
 
 @dataclass(frozen=True)
 class WithNewItems:
-    """A model's lists, in which items that nobody has touched have some places at most."""
+    """A model's lists, in which items of which als has no factor yet have some places at most."""
 
     model: Explaining  # which names these items too
-    new: DataFrame  # item_id of them
+    known: DataFrame  # item_id of those of which it has one
+    new: DataFrame  # item_id of the others that it names
     places: int  # of a list
 
     def best(self, users: DataFrame, barred: DataFrame, items: DataFrame, n: int) -> DataFrame:
         """Each user's best items; see :class:`shoal.models.recommend.recommender.Fitted`.
 
-        By score, so a new item has a place only where it belongs among the best. A new variant of an article that is
-        known is not named: the known one can be.
+        By score, so a new item has a place only where it belongs among the best. A new variant of an article is not
+        named where als has a factor of another that may be named.
         """
-        known = items.join(self.new, "item_id", how="left_anti")
+        known = items.join(self.known.select("item_id"), "item_id", how="left_semi")
         new = items.join(self.new, "item_id", how="left_semi").join(
             known.select("item_group_id"), "item_group_id", how="left_anti"
         )
