@@ -22,7 +22,7 @@ def build_features(lake: Lake, config: Config, run: Run) -> None:
     days = opening.known_days(lake, ground, said)
     if problems := opening.problems_of(days, [run.day], first_said=said, last_said=said):
         raise ConfigError("\n".join(problems))
-    opening.warn_of_silence(days, run, f"--as-of {run.day}")
+    opening.warn_of_silence(days, run)
 
     wanted, run.id = run.id, runs.run_id_of(run.day, settings_hash(config), ground.pins)
     if wanted not in (None, run.id):

@@ -176,7 +176,7 @@ BAD_CALLS: tuple[tuple[tuple[str, ...], str], ...] = (
         *((("--to", "2025-01-03", "--every", step), "is no step; write it like 1d, 7d or month")
           for step in ("0d", "7", "week", "-1d", "")),
         (("--to", "2025-01-03", "--until", "publish"), "'publish' is not 'features'"),
-        (("--to", "2025-01-03", "--at-once", "0"), "0 is not in the range x>=1"),
+        *((("--to", "2025-01-03", "--at-once", n), f"{n} is not in the range 1<=x<=64") for n in ("0", "65")),
     )),
     (("features", "as-of", "--out", "x.csv"), "Missing option '--spine'"),
     (("features", "as-of", "--spine", HERE), "Missing option '--out'"),

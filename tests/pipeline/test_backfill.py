@@ -2,6 +2,7 @@
 
 import json
 import random
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 
@@ -11,7 +12,7 @@ from shelf import SMALL
 
 import shoal.lake
 from shoal.config import load_config
-from shoal.errors import ConfigError
+from shoal.errors import ConfigError, RaceError
 from shoal.lake import Lake
 from shoal.progress import Progress
 from shoal.running.backfilling import Range, backfill_on
@@ -86,6 +87,12 @@ PEOPLE = [
     {"user_id": "u3", "changed_at": at(10), "consents": {"profiling": False, "marketing/email": True}},
     {"user_id": "u3", "changed_at": at(40), "consents": {"profiling": True}},
     {"user_id": "u11", "changed_at": at(1), "account_kind": "staff"},
+    # Merged people of whom one account is told staff after a cut, or no longer.
+    {"user_id": "u8", "changed_at": at(16), "merged_into": "u9"},
+    {"user_id": "u8", "changed_at": at(45), "account_kind": "staff"},
+    {"user_id": "u4", "changed_at": at(1), "account_kind": "staff"},
+    {"user_id": "u4", "changed_at": at(18), "merged_into": "u10"},
+    {"user_id": "u4", "changed_at": at(45), "account_kind": "consumer"},
 ]
 THINGS = [
     *({"item_id": f"i{n}", "changed_at": at(1), "title": f"T{n}", "category": f"c{n % 3}/x", "brand": f"b{n % 2}",
@@ -160,7 +167,14 @@ def test_every_row_is_what_a_run_of_its_day_writes(shop, alone):
     assert [run_id[:10] for run_id in together] == [str(day) for day in EVERY_CUT.days]
     require_equal(shop, together, singly)
     pinned = {
-        row.run_id: (row.as_of, {*row.versions_read}, row.previous_seq, row.rows, row.outcome)
+        row.run_id: (
+            row.as_of,
+            {*row.versions_read},
+            row.previous_seq,
+            row.rows,
+            row.outcome,
+            [warning.replace(row.run_id, "") for warning in row.warnings],
+        )
         for row in shop.read(RUNS, "job = 'features'").collect()
     }
     assert [pinned[run_id] for run_id in together] == [pinned[run_id] for run_id in singly]
@@ -171,6 +185,8 @@ def test_every_row_is_what_a_run_of_its_day_writes(shop, alone):
     users = rows_of_runs(shop, USER_FEATURES, together)
     first, second, third, last = ({row["user_id"] for row in users if row["as_of"] == day} for day in EVERY_CUT.days)
     assert "u1" in first - second, "it was merged"
+    assert "u9" in first - second, "an account of the same person is staff by now"
+    assert "u10" in first & second, "an account of the same person is staff no more"
     assert "fresh" in last - second, "another was merged into it"
     assert "u3" in (first & third) - second, "an objection was taken back"
     assert {row["is_suspect"] for row in users} == {True, False}
@@ -186,28 +202,33 @@ def test_extreme_purchases_are_treated_by_the_limits_of_each_cut(shop, alone):
     require_equal(shop, together, [alone(day, "cap") for day in TWO_CUTS.days])
 
 
-def test_a_backfill_that_was_killed_goes_on_and_is_what_later_stages_go_on_from(shop, alone, capfd):
-    salt = SALT.format("killed")
-
-    def stop(moment, operation, table):
-        if (moment, table) == ("after", USER_FEATURES.name) and operation == "replace":
-            raise KeyboardInterrupt
-
+@contextmanager
+def whenever(table, then):
+    """Call ``then`` after the first commit of rows to a table, outside of what watches commits."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shoal.lake, "observe", stop)
-        with pytest.raises(KeyboardInterrupt):
-            filled(shop, TWO_CUTS, salt)
-    first, last = TWO_CUTS.days
-    together = filled(shop, Range(first, first), salt)  # another pass than that which was killed
-    capfd.readouterr()
-    together = filled(shop, TWO_CUTS, salt)
-    said = capfd.readouterr().err
 
-    assert f"2 cuts from {first} to {last}, 1 there already; 1 in a pass" in said
-    assert f"2 of 2 cuts (to {last})" in said
+        def watch(moment, operation, name):
+            if moment == "after" and name == table.name and operation in ("replace", "record"):
+                patch.undo()
+                then()
+
+        patch.setattr(shoal.lake, "observe", watch)
+        yield
+
+
+def die():
+    raise KeyboardInterrupt
+
+
+def test_a_backfill_that_is_killed_at_each_commit_goes_on_and_is_what_later_stages_go_on_from(shop, alone, capfd):
+    salt, last = SALT.format("killed"), TWO_CUTS.days[-1]
+    for table in (*WRITTEN, RUNS):
+        with whenever(table, die), pytest.raises(KeyboardInterrupt):
+            filled(shop, TWO_CUTS, salt)
+    together = filled(shop, TWO_CUTS, salt)
+
+    assert "2 cuts: all of them are there already" in capfd.readouterr().err, "killed after they were opened"
     require_equal(shop, together, [alone(day) for day in TWO_CUTS.days])
-    outcomes = [row.outcome for row in shop.read(RUNS).where(F.col("run_id").isin(together)).collect()]
-    assert sorted(outcomes) == ["done", "done", "failed", "failed"]
 
     versions = [shop.lake.version(table) for table in WRITTEN]
     assert filled(shop, TWO_CUTS, salt) == together
@@ -220,6 +241,38 @@ def test_a_backfill_that_was_killed_goes_on_and_is_what_later_stages_go_on_from(
     assert {row.run_id for row in shop.read(SEGMENTS).collect()} == {together[-1]}
     assert shop.read(GOLD_USERS).isEmpty()
     assert [row.seq for row in shop.read(RELEASES).collect()] == [1]
+
+
+def test_a_run_that_is_opened_meanwhile_is_left_as_it_is(shop, alone, capfd):
+    """And the rest comes in another pass than that which was stopped."""
+    salt, (first, last) = SALT.format("opened"), TWO_CUTS.days
+    opened = []
+
+    def open_one():
+        opened.append(run_of(shop, first, salt))
+        opened.append([shop.lake.version(table) for table in WRITTEN])
+
+    with whenever(LIMITS, open_one), pytest.raises(RaceError, match="opened by another process meanwhile") as stopped:
+        filled(shop, TWO_CUTS, salt)
+    run_id, versions = opened
+    assert run_id in str(stopped.value)
+    assert [shop.lake.version(table) for table in WRITTEN] == versions
+
+    capfd.readouterr()
+    together = filled(shop, TWO_CUTS, salt)
+    said = capfd.readouterr().err
+
+    assert together[0] == run_id
+    assert f"2 cuts from {first} to {last}, 1 there already; 1 in a pass" in said
+    assert f"2 of 2 cuts (to {last})" in said
+    require_equal(shop, together, [alone(day) for day in TWO_CUTS.days])
+    outcomes = [row.outcome for row in shop.read(RUNS).where(F.col("run_id").isin(together)).collect()]
+    assert sorted(outcomes) == ["done", "done", "failed", "failed"]
+
+
+def test_rules_that_cannot_be_are_refused_as_by_every_stage(shop):
+    with pytest.raises(ConfigError, match="cannot use the settings"):
+        filled(shop, TWO_CUTS, 'validate.rules=[{name: price, condition: "unit_prise > 0"}]')
 
 
 def test_days_of_which_nothing_can_be_known_are_refused(shop):

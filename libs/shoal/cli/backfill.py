@@ -31,12 +31,12 @@ class Step(click.ParamType["Every"]):
 
 @shoal_command.command("backfill", short_help="Compute features of many days in few passes.")
 @click.option("--from", "first", type=Day(), required=True, help="First as_of of the range.")
-@click.option("--to", "last", type=Day(), required=True, help="Last as_of of the range, which is part of it.")
+@click.option("--to", "last", type=Day(), required=True, help="Last day that may be an as_of of the range.")
 @click.option("--every", type=Step(), default="1d", help="From one as_of to the next; month: the first of each. "
               "By default 1d.")  # fmt: skip
 @click.option("--until", type=click.Choice(["features"]), default="features", help="The stage to stop after.")
-@click.option("--at-once", type=click.IntRange(min=1), metavar="N", help="Days that a pass over the tiles makes; by "
-              "default as many as memory has room for, 16 at most.")  # fmt: skip
+@click.option("--at-once", type=click.IntRange(1, 64), metavar="N", help="Days that a pass over the tiles makes, 64 at "
+              "most; by default as many as memory has room for, up to 16.")  # fmt: skip
 @COMMON
 def backfill(first: date, last: date, every: "Every", until: str, at_once: int | None, **given: Any) -> None:
     """Compute the features of every as_of of a range, many days in each pass over the tiles.

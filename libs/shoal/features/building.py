@@ -58,14 +58,17 @@ class Building:
     def build(self, group: Group) -> None:
         """Write the rows of runs: what is ordinary, every user, how features are distributed, tastes and items.
 
-        The runs are open once their rows in ``ops.runs`` are written. Until then the same call may be made again: it
-        writes the same rows in place of those that are there.
+        The runs are open once their rows in ``ops.runs`` are written. Until then the same call may be made again: of
+        one run it leaves the rows that are there, of several it writes them anew.
+
+        Raises:
+            RaceError: another process has opened one of several runs meanwhile.
         """
         lake, config = self.lake, self.config
         with self._tiles(group) as (days, item_days):
             limits = self._limits(group, days, item_days)
             rows = self._features(group, days, item_days, limits)
-            lake.replace(USER_FEATURES, _by_run(rows, group), where=group.slice, once=group.once)
+            group.put(lake, USER_FEATURES, _by_run(rows, group))
             versions = {table.name: lake.written[table.name] for table in (LIMITS, USER_FEATURES)}
             written = lake.read(USER_FEATURES, versions[USER_FEATURES.name]).where(group.slice)
             measured = feature_drift.measure(written, config, group.cuts)
@@ -142,11 +145,11 @@ class Building:
         items = catalogue_at_each(every_item, group.cuts) if day is None else catalogue_at(every_item, day)
         with persisted(met(item_days, every_item if day is None else items, users, as_of=day, params=liked)) as found:
             rows = user_categories(found, as_of=day, run_id=group.run_id, params=liked)
-            lake.replace(USER_CATEGORIES, _by_run(rows, group), where=group.slice, once=group.once)
+            group.put(lake, USER_CATEGORIES, _by_run(rows, group))
         of_users = item_days.join(users, on=["user_id", *group.own], how="left_semi")
         with persisted(item_sums(of_users, items, as_of=day)) as sums:
             rows = item_features(sums, as_of=day, run_id=group.run_id)
-            lake.replace(ITEM_FEATURES, _by_run(rows, group), where=group.slice, once=group.once)
+            group.put(lake, ITEM_FEATURES, _by_run(rows, group))
 
 
 def _by_run(rows: DataFrame, group: Group) -> DataFrame:

@@ -98,6 +98,7 @@ def record(lake: Lake, config: Config, group: Group, found: Mapping[date, Measur
         rows += [_row(run, name, now, before.get(name), shifts.get(name), compared) for name in now.distributions]
         if compared is not None:
             _tell(run, shifts, inputs, compared)
+    group.require_waiting(lake)
     lake.record(FEATURE_DRIFT, rows, where=group.slice)
 
 

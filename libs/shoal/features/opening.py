@@ -1,7 +1,7 @@
 """What runs stand on that are opened now, and the days for which they may be."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -98,11 +98,13 @@ def problems_of(days: Days, cuts: Sequence[date], *, first_said: str, last_said:
     return found
 
 
-def warn_of_silence(days: Days, run: Run, said: str) -> None:
+def warn_of_silence(days: Days, run: Run) -> None:
     """Say that nothing was delivered of the last month before a run's day."""
     silent = (run.day - days.last).days - 1
     if silent > tiling.SILENT_DAYS:
-        run.warn(f"the last event before {said} is of {days.last}: nothing is known of the {silent} days between")
+        run.warn(
+            f"the last event before --as-of {run.day} is of {days.last}: nothing is known of the {silent} days between"
+        )
 
 
 def known_days(lake: Lake, of: Ground, said: str) -> Days:
@@ -118,7 +120,18 @@ def pinned(lake: Lake, config: Config, of: Ground, opening: Sequence[Run]) -> Pe
     """
     versions = {**of.pins, **tiling.refresh(lake, config, opening[-1], [*of.entered], of.pins)}
     for run in opening:
+        run.versions_read = dict(versions)
+    know_current(of, opening)
+    return people.of_runs(lake, opening, config.features)
+
+
+def know_current(of: Ground, opening: Sequence[Run]) -> None:
+    """Note in runs which release each knows as current."""
+    for run in opening:
         current = of.shown(run)
         run.previous_seq = current["seq"] if current else None
-        run.versions_read = dict(versions)
-    return people.of_runs(lake, opening, config.features)
+
+
+def renewed(lake: Lake, of: Ground) -> Ground:
+    """The same silver, with what is released by now."""
+    return replace(of, releases=releases.history(lake))

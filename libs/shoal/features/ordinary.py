@@ -117,7 +117,7 @@ def learn(
     )
     with persisted(found) as kept:
         rows = limits(kept, as_of=group.day, run_id=group.run_id, params=params.limits)
-        lake.replace(LIMITS, rows.unionByName(lake.frame(LIMITS, edges)), where=group.slice, once=group.once)
+        group.put(lake, LIMITS, rows.unionByName(lake.frame(LIMITS, edges)))
     return limits_at(lake, group, params, lake.written[LIMITS.name])
 
 

@@ -214,11 +214,14 @@ class People:
         return counted(at_each(self.read(USERS), cuts), told, as_of=None, accounts=self.accounts_at_each(cuts))
 
     def changes_of_all(self, cuts: Sequence[date]) -> DataFrame | None:
-        """What user feeds said, where there are many cuts once for each after it; None in a shop without them."""
+        """What user feeds said, where there are many cuts once for each; None in a shop without them.
+
+        What was said after a cut is there too: who is of the staff, or no longer, is known of all times at once.
+        """
         if USER_CHANGES.name not in self.run.versions_read:
             return None
         told = self.read(USER_CHANGES)
-        return told if len(cuts) == 1 else taken_along(told, cuts, "changed_date")
+        return told if len(cuts) == 1 else at_each(told, cuts)
 
     def accounts_of_all(self, cuts: Sequence[date]) -> DataFrame | None:
         """:meth:`accounts` at one cut, or with ``as_of`` at each of many."""

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 
@@ -11,7 +11,6 @@ from shoal.books.runs import Run, code_version
 from shoal.config import Config, check_columns, load_config, settings_hash
 from shoal.errors import ConfigError, ShoalError, bulleted
 from shoal.features import opening
-from shoal.features import own as own_features
 from shoal.features.building import Building
 from shoal.features.group import Group
 from shoal.lake import Lake
@@ -37,6 +36,15 @@ class Range:
         """The days, ascending."""
         whole = [self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1)]
         return [day for day in whole if day.day == 1] if self.every == "month" else whole[:: self.every]
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """The first and the last of the days as a message names them, with the option where that is another day."""
+        first, last = self.days[0], self.days[-1]
+        return (
+            f"--from {first}" if first == self.first else f"{first} (--from {self.first} --every month)",
+            f"--to {last}" if last == self.last else f"{last} (--to {self.last})",
+        )
 
     def check(self) -> None:
         """Refuse a range without a day.
@@ -75,11 +83,10 @@ def backfill_on(lake: Lake, config: Config, wanted: Range, at_once: int | None, 
     started = time.monotonic()
     wanted.check()
     require_lake(lake)
-    own_features.check(lake.spark, config)
-    make_ready(lake)
+    make_ready(lake, config)
     ground = opening.ground(lake)
-    first_said, last_said = f"--from {wanted.first}", f"--to {wanted.last}"
-    days = opening.known_days(lake, ground, first_said)
+    days = opening.known_days(lake, ground, f"--from {wanted.first}")
+    first_said, last_said = wanted.ends
     if problems := opening.problems_of(days, wanted.days, first_said=first_said, last_said=last_said):
         raise ConfigError(bulleted("cannot backfill:", problems))
     every_run = [_run(day, config, ground, progress) for day in wanted.days]
@@ -89,7 +96,8 @@ def backfill_on(lake: Lake, config: Config, wanted: Range, at_once: int | None, 
         progress.said(NAME, f"{_cuts(len(every_run))}: all of them are there already")
         progress.ended(NAME, "nothing new", None, time.monotonic() - started)
         return [run.key for run in every_run]
-    opening.warn_of_silence(days, waiting[-1], str(waiting[-1].day))
+    for run in waiting:
+        opening.warn_of_silence(days, run)
 
     stamped = lake.stamped(job=_FEATURES, code_version=code_version(), settings=settings_hash(config)[:12])
     lake.written.clear()
@@ -114,14 +122,23 @@ def backfill_on(lake: Lake, config: Config, wanted: Range, at_once: int | None, 
 
 
 def _pass(lake: Lake, config: Config, building: Building, group: Sequence[Run]) -> int:
-    """Build some runs and open them, all in one commit; returns how many rows of users they have."""
+    """Build some runs and open them, all in one commit; returns how many rows of users they have.
+
+    Raises:
+        RaceError: another process has opened one of them meanwhile.
+    """
     by_now = runs.opened_among(lake, [run.key for run in group])  # a run of the day may have come meanwhile
     opening_now = [run for run in group if run.key not in by_now]
     if not opening_now:
         return 0
     began, error = time.monotonic(), None
+    together = Group(opening_now)
     try:
-        building.build(Group(opening_now))
+        # Passes take long: what is released meanwhile, runs that begin now know.
+        ground = opening.renewed(lake, building.ground)
+        opening.know_current(ground, opening_now)
+        replace(building, ground=ground).build(together)
+        together.require_waiting(lake)
     except ShoalError as failure:
         error = str(failure)
         raise

@@ -14,14 +14,12 @@ from shoal.books.runs import News, Run
 from shoal.config import Config, check_columns, load_config
 from shoal.config.feed_files import feed_given
 from shoal.errors import DataError, bulleted
-from shoal.features import own as own_features
 from shoal.ingest.streams import Ring, Source, arriving, source_of
 from shoal.lake import Lake
 from shoal.progress import Progress
 from shoal.running.job import Arguments, carry_out, check_arguments, make_ready, opened_lake
 from shoal.sources import Feed
 from shoal.stages import named
-from shoal.validate import rules
 
 INGEST, VALIDATE = named("ingest"), named("validate")
 _EVERY = 10.0  # seconds between looks
@@ -49,9 +47,7 @@ def follow_on(lake: Lake, config: Config, arguments: Arguments, progress: Progre
         DataError: at the end, if anything was refused; the rest has come in.
         ShoalError: anything that a stream cannot go on after.
     """
-    rules.check(lake.spark, config)
-    own_features.check(lake.spark, config)
-    make_ready(lake)
+    make_ready(lake, config)
     given = dict.fromkeys([*arguments.inputs, *((given.feed, given.path) for given in config.ingest.inputs)])
     feeds = {feed: feed_given(feed) for feed, _ in given}
     sources = [source_of(lake, feed, feeds[feed].name, path) for feed, path in given]

@@ -73,9 +73,7 @@ def run_on(lake: Lake, stages: Sequence[Stage], config: Config, arguments: Argum
     """Run stages in order on an open lake; returns the id of the run they belong to, null before features."""
     if stages[0].name != "ingest":
         require_lake(lake)
-    rules.check(lake.spark, config)
-    own_features.check(lake.spark, config)
-    make_ready(lake)
+    make_ready(lake, config)
     run_id = arguments.run_id
     for stage in stages:
         run_id = run_stage(stage, lake, config, arguments, progress, run_id)
@@ -88,8 +86,14 @@ def require_lake(lake: Lake) -> None:
         raise ConfigError(f"there is no lake at {lake.location} yet; `shoal ingest` makes one")
 
 
-def make_ready(lake: Lake) -> None:
-    """Bring a lake to the schema of this version, or begin one."""
+def make_ready(lake: Lake, config: Config) -> None:
+    """Bring a lake to the schema of this version, or begin one.
+
+    Raises:
+        ConfigError: rules or features of the shop's own cannot be used; the lake is as it was.
+    """
+    rules.check(lake.spark, config)
+    own_features.check(lake.spark, config)
     facts.upgrade(lake, EVERY_TABLE)
     facts.settle(lake, {"schema_version": (str(SCHEMA_VERSION), "made by this version")})
 

@@ -116,8 +116,10 @@ def counted(
 
     Args:
         users: rows of ``silver.users``.
-        user_changes: rows of ``silver.user_changes``; None in a shop without a user feed.
-        as_of: first shop-local day that must *not* be seen; None: of each row its own, in the column ``as_of``.
+        user_changes: rows of ``silver.user_changes``, also those after the cut: who is of the staff, or a test, is
+            known as of now, as in ``silver.users``; None in a shop without a user feed.
+        as_of: first shop-local day whose objections must *not* be seen; None: of each row its own, in the column
+            ``as_of``, with users and changes there once for every cut.
         accounts: of ``identities.accounts_at`` for the same cut; None where no account was merged.
 
     Returns:

@@ -43,8 +43,8 @@ def user_features(
 ) -> DataFrame:
     """Summarise each user's tiles before ``as_of``.
 
-    Many cuts at once are computed by the same code: rows of tiles, users and changes have then their own ``as_of`` and
-    are there once for each cut after them; ``people.tiles_at`` makes them.
+    Many cuts at once are computed by the same code: rows have then their own ``as_of``: those of tiles are there once
+    for each cut after them (``people.tiles_at``), users and changes once for each cut, also for those before a change.
 
     Users without a purchase are kept, with ``frequency`` 0 and a null ``recency_days``: they are the prospects
     that marketing asks for. Staff and test accounts are left out, and who objected to profiling before ``as_of``.
