@@ -255,6 +255,7 @@ def test_strict_stops_for_too_few_buyers(run):
         )
 
 
+@pytest.mark.usefixtures("spark")  # without a session no column can be named
 def test_ids_of_segments_go_on_from_those_of_every_run_and_a_rerun_keeps_its_own(run, kept, monkeypatch):
     settings, given = config(), []
     stored = iter([(None, 41), (SimpleNamespace(k=3, k_wanted=3), 41)])
