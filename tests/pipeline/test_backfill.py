@@ -199,6 +199,8 @@ def test_every_row_is_what_a_run_of_its_day_writes(shop, alone):
 def test_extreme_purchases_are_treated_by_the_limits_of_each_cut(shop, alone):
     together = filled(shop, TWO_CUTS, "features.outliers=cap")
 
+    extreme = {row["as_of"] for row in rows_of_runs(shop, USER_FEATURES, together) if row["extreme_purchases"]}
+    assert extreme, "there is something to treat"
     require_equal(shop, together, [alone(day, "cap") for day in TWO_CUTS.days])
 
 

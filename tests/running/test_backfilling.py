@@ -74,7 +74,7 @@ def test_each_pass_knows_what_was_released_before_it(monkeypatch: pytest.MonkeyP
     book = iter([released[:1], released])
     monkeypatch.setattr(releases, "history", lambda _: next(book))
     monkeypatch.setattr(runs, "opened_among", lambda *_: set())
-    monkeypatch.setattr(backfilling, "write_down", lambda *_: None)
+    monkeypatch.setattr(backfilling, "written_down", lambda _lake, _config, _runs, do: do())
     first, second = (
         [Run("features", datetime(2025, 1, 1, tzinfo=UTC), as_of=NEW_YEAR + timedelta(days=n), id=f"r{n}")]
         for n in (1, 2)

@@ -9,13 +9,13 @@ from typing import Literal
 from shoal.books import runs
 from shoal.books.runs import Run, code_version
 from shoal.config import Config, check_columns, load_config, settings_hash
-from shoal.errors import ConfigError, ShoalError, bulleted
+from shoal.errors import ConfigError, bulleted
 from shoal.features import opening
 from shoal.features.building import Building
 from shoal.features.group import Group
 from shoal.lake import Lake
 from shoal.progress import Progress
-from shoal.running.job import Arguments, make_ready, opened_lake, require_lake, write_down
+from shoal.running.job import Arguments, make_ready, opened_lake, require_lake, written_down
 from shoal.stages import named
 
 NAME = "backfill"
@@ -131,22 +131,18 @@ def _pass(lake: Lake, config: Config, building: Building, group: Sequence[Run]) 
     opening_now = [run for run in group if run.key not in by_now]
     if not opening_now:
         return 0
-    began, error = time.monotonic(), None
     together = Group(opening_now)
-    try:
+
+    def built() -> None:
         # Passes take long: what is released meanwhile, runs that begin now know.
         ground = opening.renewed(lake, building.ground)
         opening.know_current(ground, opening_now)
         replace(building, ground=ground).build(together)
         together.require_waiting(lake)
-    except ShoalError as failure:
-        error = str(failure)
-        raise
-    except BaseException as failure:
-        error = f"{type(failure).__name__}: {failure}"[:2000]
-        raise
+
+    try:
+        written_down(lake, config, opening_now, built)
     finally:
-        write_down(lake, config, opening_now, time.monotonic() - began, error)
         lake.written.clear()
     return sum(run.rows or 0 for run in opening_now)
 

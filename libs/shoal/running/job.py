@@ -129,9 +129,28 @@ def carry_out(stage: Stage, lake: Lake, config: Config, run: Run) -> float:
     job: Job = getattr(importlib.import_module(f"shoal.jobs.{stage.job}"), stage.job)
     stamped = lake.stamped(job=stage.name, code_version=code_version(), settings=settings_hash(config)[:12])
     lake.written.clear()
+
+    def is_worth_a_row() -> bool:
+        return run.news is None or bool(run.refused) or run.outcome != "nothing new"
+
+    return written_down(stamped, config, [run], lambda: job(stamped, config, run), where=is_worth_a_row)
+
+
+def written_down(
+    lake: Lake, config: Config, ran: Sequence[Run], do: Callable[[], object], where: Callable[[], bool] = lambda: True
+) -> float:
+    """Do the work of some runs and write their rows into ``ops.runs``, how it failed where it did.
+
+    Args:
+        do: the work of all of them.
+        where: asked when it ended well: whether there is anything to write down.
+
+    Returns:
+        How many seconds it took.
+    """
     started, error = time.monotonic(), None
     try:
-        job(stamped, config, run)
+        do()
     except ShoalError as failure:
         error = str(failure)
         raise
@@ -140,14 +159,14 @@ def carry_out(stage: Stage, lake: Lake, config: Config, run: Run) -> float:
         raise
     finally:
         seconds = time.monotonic() - started
-        if error or run.news is None or run.refused or run.outcome != "nothing new":
-            write_down(stamped, config, [run], seconds, error)
+        if error is not None or where():
+            _write_down(lake, config, ran, seconds, error)
     return seconds
 
 
-def write_down(lake: Lake, config: Config, ran: Sequence[Run], seconds: float, error: str | None) -> None:
+def _write_down(lake: Lake, config: Config, ran: Sequence[Run], seconds: float, error: str | None) -> None:
     """Write the rows of runs that took so long together; a second failure must not hide that they have failed."""
-    guard = contextlib.suppress(Exception) if error else contextlib.nullcontext()
+    guard = contextlib.suppress(Exception) if error is not None else contextlib.nullcontext()
     with guard:
         record_runs(
             lake,
