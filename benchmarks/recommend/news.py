@@ -8,11 +8,19 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from benchmarks.engines import spark_session
 from benchmarks.recommend.quality import Held, matrix_of
 from benchmarks.recommend.work_news import N
 from shoal.models.recommend.als import FittedAls
 
 SCORED = ("user_id", "item_id", "rank", "score")
+
+
+def opened(out: Path) -> SparkSession:
+    """A session of a contestant, with a folder for checkpoints."""
+    spark = spark_session("news")
+    spark.sparkContext.setCheckpointDir(str(out / "checkpoints"))
+    return spark
 
 
 def pairs_of(spark: SparkSession, given: Path, strength: str) -> DataFrame:

@@ -9,8 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from benchmarks.contest import told
-from benchmarks.engines import spark_session
-from benchmarks.recommend.news import facts_of, lists_of, pairs_of, written
+from benchmarks.recommend.news import facts_of, lists_of, opened, pairs_of, written
 from shoal.models.recommend.als import Als, AlsModel, FittedAls
 from shoal.models.recommend.fold_in import fingerprints, folded_in
 
@@ -75,8 +74,7 @@ def all_factors(spark: SparkSession, out: Path, old: Yesterday) -> Path:
 @click.argument("out", type=click.Path(path_type=Path))
 def main(given: Path, out: Path) -> None:
     """Make the lists of the new day."""
-    spark = spark_session("news")
-    spark.sparkContext.setCheckpointDir(str(out / "checkpoints"))
+    spark = opened(out)
     old = yesterday(spark, given, out)
     today(spark, given, out, old)  # loads what the first call needs
     started = time.perf_counter()

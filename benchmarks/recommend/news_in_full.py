@@ -6,8 +6,7 @@ from pathlib import Path
 import click
 
 from benchmarks.contest import told
-from benchmarks.engines import spark_session
-from benchmarks.recommend.news import facts_of, lists_of, pairs_of, written
+from benchmarks.recommend.news import facts_of, lists_of, opened, pairs_of, written
 from shoal.models.recommend.als import Als
 
 
@@ -16,8 +15,7 @@ from shoal.models.recommend.als import Als
 @click.argument("out", type=click.Path(path_type=Path))
 def main(given: Path, out: Path) -> None:
     """Fit and make lists."""
-    spark = spark_session("news")
-    spark.sparkContext.setCheckpointDir(str(out / "checkpoints"))
+    spark = opened(out)
 
     def day(iterations: int) -> None:
         pairs = pairs_of(spark, given, "strength")

@@ -28,6 +28,19 @@ _REGS = {"shoal": (0.03, 0.1, 0.3, 1.0), "implicit": (3.0, 10.0, 30.0, 100.0)}
 _ENOUGH = 0.99  # of the best nDCG
 
 
+def named(users: npt.NDArray[np.int64], items: npt.NDArray[np.int64]) -> dict[str, Any]:
+    """The columns that say of whom and of what a pair is.
+
+    Ids in byte order are in the order of the numbers, so all contestants mean the same by a number.
+    """
+    return {
+        "user_id": [f"u{number:08}" for number in users],
+        "item_id": [f"i{number:08}" for number in items],
+        "user": users.astype(np.int32),
+        "item": items.astype(np.int32),
+    }
+
+
 def make(folder: Path, pairs: int, users: int, items: int) -> None:
     """Write ``pairs.parquet``, ``held_out.npz`` and ``settings.json``; the same for the same numbers, but for the
     last digits of what settings reach.
@@ -41,11 +54,7 @@ def make(folder: Path, pairs: int, users: int, items: int) -> None:
     pq.write_table(
         pa.table(
             {
-                # Ids in byte order are in the order of the numbers, so all contestants mean the same by a number.
-                "user_id": [f"u{number:08}" for number in user_numbers],
-                "item_id": [f"i{number:08}" for number in item_numbers],
-                "user": user_numbers.astype(np.int32),
-                "item": item_numbers.astype(np.int32),
+                **named(user_numbers, item_numbers),
                 "strength": times[learned].astype(np.float32),
             }
         ),

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.recommend.work_als import SEED, drawn
+from benchmarks.recommend.work_als import SEED, drawn, named
 
 ACTIVE = 0.05  # of the users have news
 N = 20  # items of a list
@@ -35,10 +35,7 @@ def make(folder: Path, pairs: int, users: int, items: int) -> None:
     pq.write_table(
         pa.table(
             {
-                "user_id": [f"u{number:08}" for number in user_numbers],
-                "item_id": [f"i{number:08}" for number in item_numbers],
-                "user": user_numbers.astype(np.int32),
-                "item": item_numbers.astype(np.int32),
+                **named(user_numbers, item_numbers),
                 "strength": np.where(is_new, strength, np.round(strength * _FADED, 6)),
                 "at_fit": np.where(is_new, np.round(strength / _FADED, 6), strength),
                 "is_new": is_new,
